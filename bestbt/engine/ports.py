@@ -1,0 +1,195 @@
+"""What the engine asks of others: prices (`Feed`), dated facts (`Market`), trades (`Exchange`).
+
+A test satisfies each in a few lines; the store and the market tables satisfy them in earnest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
+
+from bestbt.engine.grid import Grid, Session
+from bestbt.engine.prices import PriceColumns
+from bestbt.units import Ns, Ordinal, Qty, RawMoney, RawPrice, Right
+
+if TYPE_CHECKING:  # the seam to a broker speaks of orders; nothing of them is needed to run this
+    from bestbt.engine.order import Fill, Order
+
+__all__ = [
+    "AssetType",
+    "ContractSpec",
+    "Exchange",
+    "Expiry",
+    "ExpiryKind",
+    "Feed",
+    "FeeModel",
+    "Listing",
+    "Market",
+    "SettlementRule",
+]
+
+AssetType: TypeAlias = Literal["index", "equity", "future", "option"]
+ExpiryKind: TypeAlias = Literal["weekly", "monthly"]
+
+
+@dataclass(frozen=True, slots=True)
+class ContractSpec:
+    """What identifies a contract, and its dated terms.
+
+    `lot` is in units and `tick` a raw price: both belong to the contract on its dates and are
+    never constants of a market.
+
+    >>> str(ContractSpec("option", "NIFTY", date(2024, 2, 29), 22000.0, "CE", lot=50, tick=5))
+    'NIFTY 2024-02-29 22000 CE'
+    """
+
+    asset: AssetType
+    symbol: str  # of the underlying
+    expiry: date | None = None
+    strike: float | None = None
+    right: Right | None = None
+    lot: int = 1
+    tick: RawPrice = 5
+    scale: int = 100  # raw price of one unit of currency
+    exchange: str = "NSE"
+
+    def __str__(self) -> str:
+        if self.asset == "option":
+            return f"{self.symbol} {self.expiry} {self.strike:g} {self.right}"
+        if self.asset == "future":
+            return f"{self.symbol} {self.expiry} FUT"
+        return self.symbol
+
+
+@dataclass(frozen=True, slots=True)
+class Expiry:
+    """One expiry of a symbol."""
+
+    day: date
+    kind: ExpiryKind
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """A contract of a chain and the bar from which it is listed (0 if before the grid)."""
+
+    spec: ContractSpec
+    first: Ordinal
+
+
+class Feed(Protocol):
+    """Prices of one run on its grid. Loading is lazy: `columns` is asked at first use."""
+
+    @property
+    def grid(self) -> Grid:
+        """The grid of the run, warm-up sessions included."""
+        ...
+
+    def spot(self, symbol: str) -> ContractSpec:
+        """Return the index or equity of that name; `ContractNotFound` when there is none."""
+        ...
+
+    def expiries(self, symbol: str, asset: AssetType = "option") -> Sequence[Expiry]:
+        """All stored expiries of a symbol from the grid's first day on, by date."""
+        ...
+
+    def listed(self, symbol: str, expiry: date) -> Sequence[Listing]:
+        """All option contracts of an expiry, by strike, calls before puts."""
+        ...
+
+    def future(self, symbol: str, expiry: date) -> ContractSpec | None:
+        """Return the future of an expiry, or None where none is stored."""
+        ...
+
+    def columns(self, spec: ContractSpec) -> PriceColumns | None:
+        """Prices from the contract's first live bar on the grid to its end; None: no live bar."""
+        ...
+
+    def official_close(self, symbol: str, day: date) -> RawPrice | None:
+        """Return the stored official closing value of an index, for settlement."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class SettlementRule:
+    """How an index's final settlement value comes about on a day, without its official close.
+
+    With `window` it is estimated as the mean of (O+H+L+C)/4 over the last `window` of the
+    session; with `after` it is the index's first value at or after that local time of day.
+    """
+
+    window: Ns | None
+    after: Ns | None = None
+
+
+class FeeModel(Protocol):
+    """Named charges; amounts are raw money and positive. A zero charge is left out."""
+
+    def fill(
+        self, day: date, spec: ContractSpec, qty: Qty, price: RawPrice
+    ) -> Mapping[str, RawMoney]:
+        """Charges of one executed order of *qty* signed units at a raw price."""
+        ...
+
+    def exercise(
+        self, day: date, spec: ContractSpec, qty: Qty, intrinsic: RawPrice
+    ) -> Mapping[str, RawMoney]:
+        """Charges of settling *qty* held units at a raw intrinsic value."""
+        ...
+
+    def day_end(
+        self, day: date, spec: ContractSpec, charged: Mapping[str, RawMoney]
+    ) -> Mapping[str, RawMoney]:
+        """Corrections to a contract's charges of the day (tax is rounded per contract and day).
+
+        *charged* holds what was charged by name; the corrections may be negative.
+        """
+        ...
+
+
+class Market(Protocol):
+    """Dated facts of an exchange: never constants in the engine."""
+
+    @property
+    def tz(self) -> str:
+        """IANA time zone of the exchange."""
+        ...
+
+    @property
+    def currency(self) -> str:
+        """Currency sign or code."""
+        ...
+
+    def sessions(self, start: date, end: date, segment: str = "derivatives") -> Sequence[Session]:
+        """Trading days of an inclusive range of dates; `NoSchedule` where unknown."""
+        ...
+
+    def expiry_kind(self, symbol: str, expiry: date) -> ExpiryKind:
+        """Whether an expiry date is a weekly or a monthly one of the symbol."""
+        ...
+
+    def settlement(self, symbol: str, day: date) -> SettlementRule:
+        """Return the rule for final settlement on a day."""
+        ...
+
+    def fees(self) -> FeeModel:
+        """Return the market's dated charges."""
+        ...
+
+
+class Exchange(Protocol):
+    """Orders out, fills in: the seam where a live broker would be plugged."""
+
+    def submit(self, order: Order) -> None:
+        """Take an order; it can trade from its next bar on."""
+        ...
+
+    def cancel(self, order: Order, reason: str) -> None:
+        """Take an order back."""
+        ...
+
+    def match(self, bar: Ordinal) -> Fill | None:
+        """Return the earliest trade in the bar that has not been booked; None when no more."""
+        ...

@@ -1,0 +1,153 @@
+"""Price columns of one contract on the run's grid, and how to read a bar's path from them.
+
+A bar is four price points in path order: open, the extreme nearer to the open, the other
+extreme, close. A bar is *live* when the source had a traded price (or, for an index, a row);
+every other bar repeats the last live close, and nothing trades on it.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from bestbt.errors import InvariantError
+from bestbt.units import POINTS, Ordinal
+
+__all__ = ["PriceColumns", "path_points"]
+
+_Ints = npt.NDArray[np.integer]
+
+
+def path_points(open_: _Ints, high: _Ints, low: _Ints, close: _Ints) -> npt.NDArray[np.int32]:
+    """Return bars as price points in path order, shape ``(4 n,)``.
+
+    The extreme nearer to the open comes first; on a tie the low does.
+
+    >>> path_points(*(np.array([x]) for x in (100, 109, 95, 104))).tolist()
+    [100, 95, 109, 104]
+    """
+    low_first = open_ - low <= high - open_
+    near, far = np.where(low_first, low, high), np.where(low_first, high, low)
+    return np.stack((open_, near, far, close), axis=1).astype(np.int32).ravel()
+
+
+class PriceColumns:
+    """The prices of one contract from its first live bar on the grid; shared and read-only.
+
+    Parameters
+    ----------
+    first
+        Ordinal of the first bar; it must be live (there is no price before it).
+    points
+        Raw prices in path order, shape ``(4 n,)``, int32; stale bars repeat the last live close.
+    live
+        Shape ``(n,)``, bool.
+    scale
+        Raw price of one unit of currency (100 for paise).
+    volume, oi
+        Shape ``(n,)``, int64, in units; zero volume on stale bars, open interest carried on.
+        None where the source has none (an index has no volume).
+    bid, ask
+        Raw quotes at the bar's close, shape ``(n,)``, int32; 0 where that side was missing.
+
+    Raises
+    ------
+    InvariantError
+        If lengths disagree or the first bar is stale.
+
+    Examples
+    --------
+    >>> c = PriceColumns(7, np.array([100, 95, 109, 104], np.int32), np.array([True]), 100)
+    >>> c.end, c.close[0], c.high[0]
+    (8, 1.04, 1.09)
+    """
+
+    def __init__(
+        self,
+        first: Ordinal,
+        points: npt.NDArray[np.int32],
+        live: npt.NDArray[np.bool_],
+        scale: int,
+        volume: npt.NDArray[np.int64] | None = None,
+        oi: npt.NDArray[np.int64] | None = None,
+        bid: npt.NDArray[np.int32] | None = None,
+        ask: npt.NDArray[np.int32] | None = None,
+    ) -> None:
+        n = len(live)
+        if len(points) != POINTS * n or not n or not live[0]:
+            raise InvariantError(
+                f"Price columns of {n} bars with {len(points)} points: every bar has four points, "
+                "and the first bar is live."
+            )
+        self.first, self.n, self.end, self.scale = first, n, first + n, scale
+        self.points, self.live, self.volume, self.oi = points, live, volume, oi
+        self.bid, self.ask = bid, ask
+        self.all_live = bool(live.all())
+        for array in (points, live, volume, oi, bid, ask):
+            if array is not None:
+                array.flags.writeable = False
+
+    @classmethod
+    def from_live(
+        cls,
+        bars: npt.NDArray[np.integer],
+        points: npt.NDArray[np.int32],
+        scale: int,
+        *,
+        end: Ordinal,
+        volume: npt.NDArray[np.int64] | None = None,
+        oi: npt.NDArray[np.int64] | None = None,
+    ) -> PriceColumns:
+        """Make dense columns from live bars alone: gaps repeat the last close.
+
+        Parameters
+        ----------
+        bars
+            Ordinals of the live bars, strictly increasing, shape ``(m,)``.
+        points
+            Their price points, shape ``(4 m,)``.
+        end
+            One past the last bar of the columns (the grid's end, or the expiry's).
+        """
+        first = int(bars[0])
+        n = max(end, int(bars[-1]) + 1) - first
+        live = np.zeros(n, dtype=bool)
+        live[bars - first] = True
+        newest = np.cumsum(live) - 1
+        quads = points.reshape(-1, POINTS)
+        dense = np.where(live[:, None], quads[newest], quads[newest, 3:4]).astype(np.int32)
+        spread_volume = None if volume is None else np.where(live, volume[newest], 0)
+        spread_oi = None if oi is None else oi[newest]
+        return cls(first, dense.ravel(), live, scale, spread_volume, spread_oi)
+
+    # What a strategy reads: floats, one contiguous column each, made when first asked for.
+    # One item of a memoryview is a plain float and costs a quarter of a numpy scalar.
+
+    def __getattr__(self, name: str) -> memoryview:
+        quads = self.__dict__["points"].reshape(-1, POINTS)  # never asked before it is set
+        if name == "open":
+            column = quads[:, 0] / self.scale
+        elif name == "high":
+            column = np.maximum(quads[:, 1], quads[:, 2]) / self.scale
+        elif name == "low":
+            column = np.minimum(quads[:, 1], quads[:, 2]) / self.scale
+        elif name == "close":
+            column = quads[:, 3] / self.scale
+        elif name == "marks":  # raw closes: what the books are marked with
+            column = np.ascontiguousarray(quads[:, 3])
+        elif name == "newest":  # offset from `first` of the newest live bar, for each bar
+            column = np.maximum.accumulate(np.where(self.live, np.arange(self.n), 0))
+        else:
+            raise AttributeError(name)
+        view = memoryview(column)
+        self.__dict__[name] = view
+        return view
+
+    def next_live(self, bar: Ordinal) -> Ordinal:
+        """First live bar at or after *bar*; `end` when there is none."""
+        i = max(bar - self.first, 0)
+        if self.all_live or i >= self.n:
+            return self.first + i
+        ahead = self.live[i:]
+        k = int(ahead.argmax())
+        return self.first + i + k if ahead[k] else self.end
