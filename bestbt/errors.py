@@ -4,7 +4,7 @@
     ├── UsageError            you can fix it; a notebook shows it as one short message
     │   ├── CellError         the %%backtest cell has mistakes (carries them, with their lines)
     │   ├── ParamError        a strategy was given a parameter it does not have, or a bad value
-    │   ├── OrderError        an order call that makes no sense (an index, an expired contract, zero lots)
+    │   ├── OrderError        an order call that makes no sense (an index, zero lots)
     │   ├── ContractNotFound  no such symbol, strike or contract in the store
     │   ├── ExpiryNotFound    no such expiry
     │   ├── DataGap           the store has no data where the run needs them

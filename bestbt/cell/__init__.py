@@ -1,0 +1,1 @@
+"""Turn a notebook cell into a strategy: check, compile, find it."""

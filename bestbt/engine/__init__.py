@@ -1,0 +1,1 @@
+"""Pure simulation: numpy only, no pandas, no database, no notebook."""

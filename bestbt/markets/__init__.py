@@ -1,0 +1,1 @@
+"""Dated facts of exchanges, their symbols, and the synthetic market."""

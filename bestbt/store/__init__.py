@@ -1,0 +1,1 @@
+"""Where prices and runs live; SQLAlchemy stays here."""

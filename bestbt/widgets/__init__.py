@@ -1,0 +1,1 @@
+"""What is seen under a cell; one file per view."""

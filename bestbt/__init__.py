@@ -1,0 +1,1 @@
+"""A backtester for people who trade options and think in notebooks."""
