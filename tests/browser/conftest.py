@@ -1,0 +1,134 @@
+"""JupyterLab in a real browser: one server for the session, one page for each test."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.error import URLError
+from urllib.request import urlopen
+
+import pytest
+from driver import Lab, Server
+from playwright.sync_api import Browser, Page, sync_playwright
+
+CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
+START_SECONDS = 60  # a cold JupyterLab on a busy machine
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark every test of this folder, so that `-m "not browser"` leaves it out."""
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker("browser")
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    """Return the path of Debian's Chromium, or of the one BESTBT_CHROMIUM names."""
+    found = os.environ.get("BESTBT_CHROMIUM") or next(filter(None, map(shutil.which, CHROMIUM)), "")
+    if not found and "CI" not in os.environ:
+        pytest.skip("no Chromium: sudo apt install chromium, or set BESTBT_CHROMIUM")
+    assert found, "no Chromium, and on CI there must be one"
+    return found
+
+
+@pytest.fixture(scope="session")
+def browser(chromium: str) -> Iterator[Browser]:
+    """Chromium without a window, kept from asking the network for anything."""
+    flags = """--no-sandbox --disable-gpu --disable-quic --no-first-run
+        --disable-background-networking --disable-component-update --disable-sync"""
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=chromium, args=flags.split())
+        yield started
+        started.close()
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def wait_for_server(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
+    """Return once the server answers; a server that ended says why in its log."""
+    for _ in range(START_SECONDS * 5):
+        try:
+            with urlopen(f"{url}/api/status", timeout=1):
+                return
+        except (URLError, TimeoutError, ConnectionError):
+            pass
+        try:  # waits a fifth of a second, unless the server has ended
+            process.wait(0.2)
+            break
+        except subprocess.TimeoutExpired:
+            continue
+    pytest.fail(f"JupyterLab did not start on {url}:\n{log.read_text()[-4000:]}")
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """JupyterLab that knows nothing of the user's own settings, kernels or open notebooks."""
+    home = tmp_path_factory.mktemp("jupyter")
+    root = home / "notebooks"
+    folders = {
+        "JUPYTER_CONFIG_DIR": home / "config",
+        "JUPYTER_DATA_DIR": home / "data",
+        "JUPYTER_RUNTIME_DIR": home / "runtime",
+        "JUPYTERLAB_SETTINGS_DIR": home / "settings",
+        "JUPYTERLAB_WORKSPACES_DIR": home / "workspaces",
+        "IPYTHONDIR": home / "ipython",
+        "BESTBT_STORE": home / "store.sqlite",
+    }
+    for folder in (root, home / "settings"):
+        folder.mkdir()
+    # nothing may pop up over the notebook, and no extension may phone home
+    settings = home / "settings" / "@jupyterlab" / "apputils-extension"
+    settings.mkdir(parents=True)
+    (settings / "notification.jupyterlab-settings").write_text(
+        json.dumps({"fetchNews": "false", "checkForUpdates": False, "doNotDisturbMode": True})
+    )
+
+    url = f"http://127.0.0.1:{free_port()}"
+    command = [sys.executable, "-m", "jupyter", "lab", "--no-browser", "--allow-root"]
+    command += ["--ip=127.0.0.1", f"--port={url.rpartition(':')[2]}", "--ServerApp.port_retries=0"]
+    command += ["--IdentityProvider.token=", "--ServerApp.password="]
+    command += ["--ServerApp.disable_check_xsrf=True", f"--ServerApp.root_dir={root}"]
+    log = home / "server.log"
+    with log.open("wb") as out:
+        process = subprocess.Popen(
+            command,
+            env={**os.environ, **{name: str(folder) for name, folder in folders.items()}},
+            stdout=out,
+            stderr=subprocess.STDOUT,
+        )
+        try:
+            wait_for_server(url, process, log)
+            yield Server(url, root, folders["BESTBT_STORE"])
+        finally:
+            process.terminate()  # its kernels end with it
+            try:
+                process.wait(20)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    """Yield an empty page that shares nothing with other tests."""
+    context = browser.new_context(viewport={"width": 1400, "height": 1000})
+    yield context.new_page()
+    context.close()
+
+
+@pytest.fixture
+def lab(page: Page, server: Server, tmp_path: Path) -> Iterator[Lab]:
+    """JupyterLab in the page; its kernels end with the test, and whatever they were doing."""
+    yield Lab(page, server, Path(os.environ.get("BESTBT_SCREENSHOTS", tmp_path)))
+    server.end_kernels()

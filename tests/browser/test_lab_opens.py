@@ -1,0 +1,33 @@
+"""The tools the other browser tests stand on: JupyterLab opens, runs cells, draws widgets."""
+
+from __future__ import annotations
+
+from driver import Lab
+from playwright.sync_api import expect
+
+
+def test_a_cell_runs_and_shows_its_value(lab: Lab) -> None:
+    lab.open_notebook(["1 + 1"])
+    expect(lab.page.locator(".jp-OutputArea-output")).to_have_count(0)
+    lab.run_all()
+    expect(lab.page.locator(".jp-OutputArea-output")).to_have_text("2")
+    lab.screenshot("lab-cell")
+
+
+def test_a_chart_is_drawn(lab: Lab) -> None:
+    lab.open_notebook(
+        [
+            "import numpy as np\n"
+            "from bqplot import pyplot as plt\n"
+            "plt.plot(np.arange(50.0), np.arange(50.0) ** 2)\n"
+            "plt.show()"
+        ]
+    )
+    lab.run_all()
+    line = lab.page.locator(".bqplot path.line").first
+    expect(line).to_be_visible()
+    box = line.bounding_box()
+    assert box is not None
+    assert box["width"] > 100
+    assert box["height"] > 100
+    lab.screenshot("lab-chart")
