@@ -35,7 +35,7 @@ class Server:
 
 def notebook_of(sources: list[str]) -> dict[str, object]:
     """Return a notebook with these code cells, none of them run."""
-    cells = [
+    cells: list[dict[str, object]] = [
         {
             "id": f"cell-{i}",
             "cell_type": "code",
