@@ -11,7 +11,6 @@
     │   ├── ImportRefused     a file that cannot be understood (nothing of it was stored)
     │   ├── NoSchedule        no sourced charges, lots or rules for a date
     │   └── StaleHandle       an object of a run that has since been rewound
-    ├── StrategyError         the strategy raised; carries the bar, the traceback points at its line
     ├── NotRepeatable         a replay went another way than the run it repeats
     ├── StoreCorrupt          stored data fail their checksum
     └── InvariantError        bestbt is wrong; please report it
@@ -38,7 +37,6 @@ __all__ = [
     "ParamError",
     "StaleHandle",
     "StoreCorrupt",
-    "StrategyError",
     "UsageError",
     "did_you_mean",
 ]
@@ -103,14 +101,6 @@ class NoSchedule(UsageError, LookupError):
 
 class StaleHandle(UsageError, RuntimeError):
     """A contract or position of a run that has since been rewound."""
-
-
-class StrategyError(BestbtError):
-    """The strategy raised; `bar` is the ordinal of the bar at which it did."""
-
-    def __init__(self, message: str, bar: int) -> None:
-        super().__init__(message)
-        self.bar = bar
 
 
 class NotRepeatable(BestbtError):

@@ -138,8 +138,8 @@ class Grid:
         ends = np.cumsum(counts, dtype=np.int64).tolist()
         self.lasts: list[Ordinal] = [e - 1 for e in ends]
         self.firsts: list[Ordinal] = [e - c for e, c in zip(ends, counts, strict=True)]
-        self._start = memoryview(self.starts)  # one item of it is a plain int: 4 × faster
-        self._session = memoryview(self.session_of)
+        self._start = self.starts.data  # one item of it is a plain int: 4 × faster
+        self._session = self.session_of.data
 
     def __repr__(self) -> str:
         if not self.n:

@@ -162,6 +162,10 @@ class Market(Protocol):
         """Currency sign or code."""
         ...
 
+    def vix(self, symbol: str) -> str | None:
+        """Name of the volatility index of a symbol; None where there is none."""
+        ...
+
     def sessions(self, start: date, end: date, segment: str = "derivatives") -> Sequence[Session]:
         """Trading days of an inclusive range of dates; `NoSchedule` where unknown."""
         ...

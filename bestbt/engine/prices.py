@@ -97,8 +97,10 @@ class PriceColumns:
         end: Ordinal,
         volume: npt.NDArray[np.int64] | None = None,
         oi: npt.NDArray[np.int64] | None = None,
+        bid: npt.NDArray[np.int32] | None = None,
+        ask: npt.NDArray[np.int32] | None = None,
     ) -> PriceColumns:
-        """Make dense columns from live bars alone: gaps repeat the last close.
+        """Make dense columns from live bars alone: gaps repeat the last close and quote nothing.
 
         Parameters
         ----------
@@ -116,9 +118,12 @@ class PriceColumns:
         newest = np.cumsum(live) - 1
         quads = points.reshape(-1, POINTS)
         dense = np.where(live[:, None], quads[newest], quads[newest, 3:4]).astype(np.int32)
-        spread_volume = None if volume is None else np.where(live, volume[newest], 0)
+        here = (None if x is None else np.where(live, x[newest], 0) for x in (volume, bid, ask))
+        spread_volume, spread_bid, spread_ask = here
         spread_oi = None if oi is None else oi[newest]
-        return cls(first, dense.ravel(), live, scale, spread_volume, spread_oi)
+        return cls(
+            first, dense.ravel(), live, scale, spread_volume, spread_oi, spread_bid, spread_ask
+        )
 
     # What a strategy reads: floats, one contiguous column each, made when first asked for.
     # One item of a memoryview is a plain float and costs a quarter of a numpy scalar.

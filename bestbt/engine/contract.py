@@ -1,0 +1,253 @@
+"""Contract: one instrument of one run, read at the run's clock.
+
+Every asset type answers the same names. A contract is `INACTIVE` until its prices are first
+asked for (or an order needs them), `ACTIVE` from then on, `EXPIRED` once settled.
+"""
+
+from __future__ import annotations
+
+import enum
+import math
+from datetime import date
+from typing import TYPE_CHECKING, Any, Protocol
+
+from bestbt.engine.grid import Clock
+from bestbt.engine.ports import AssetType, ContractSpec
+from bestbt.engine.prices import PriceColumns
+from bestbt.errors import InvariantError
+from bestbt.units import MONEY_SCALE, Money, Ordinal, Price, RawPrice, Right
+
+if TYPE_CHECKING:  # what a contract's own verbs hand back
+    from bestbt.engine.order import Order
+    from bestbt.engine.position import Position
+
+__all__ = ["Contract", "ContractState", "Trader"]
+
+_NAN = math.nan
+
+
+class ContractState(enum.Enum):
+    """Where a contract stands in one run."""
+
+    INACTIVE = "inactive"  # listed; no prices in memory
+    ACTIVE = "active"  # its prices are loaded: it can be traded and is marked each bar
+    EXPIRED = "expired"  # settled; orders are refused
+
+
+class Trader(Protocol):
+    """What a contract's verbs need: the desk of its run."""
+
+    def columns(self, spec: ContractSpec) -> PriceColumns | None:
+        """Load the prices of a contract."""
+        ...
+
+    def enter(self, contract: Contract | None, side: int, **terms: Any) -> Order | None:
+        """Place an order that opens or adds."""
+        ...
+
+    def exit(self, contract: Contract) -> Order | None:
+        """Place the order that closes what is held of a contract."""
+        ...
+
+    def position(self, contract: Contract) -> Position | None:
+        """Return the open position in a contract."""
+        ...
+
+    def pnl(self, contract: Contract) -> Money:
+        """Realized and unrealized profit in a contract."""
+        ...
+
+    def sessions_left(self, expiry: date) -> int:
+        """Sessions left until an expiry; 0 on its day."""
+        ...
+
+
+class Contract:
+    """One instrument of one run.
+
+    Prices are floats in currency per unit at the run's clock: those of the newest closed bar,
+    `nan` before the contract's first live bar. `age` counts bars since it last had a live price;
+    `price` is the newest live close. Contracts belong to one run: after a rewind, reading one
+    from before it raises `StaleHandle`.
+    """
+
+    def __init__(self, spec: ContractSpec, clock: Clock, desk: Trader) -> None:
+        self.spec = spec
+        self.name = str(spec)
+        self.asset: AssetType = spec.asset
+        self.symbol = spec.symbol
+        self.expiry: date | None = spec.expiry
+        self.strike: float | None = spec.strike
+        self.right: Right | None = spec.right
+        self.lot = spec.lot
+        self.tick: Price = spec.tick / spec.scale
+        self.is_expired = False
+        self.factor = MONEY_SCALE // spec.scale  # raw price × units × factor = raw money
+        if self.factor * spec.scale != MONEY_SCALE:
+            raise InvariantError(f"{self.name}: price scale {spec.scale} does not divide 10,000.")
+        self._clock = clock
+        self._desk = desk
+
+    def __repr__(self) -> str:
+        return f"<{self.name}>"
+
+    def __getattr__(self, name: str) -> Any:
+        # The columns are loaded when one of them is first read; from then on they are plain
+        # attributes, so that a price costs one index into a memoryview.
+        if name in ("_open", "_high", "_low", "_close"):
+            self.__dict__[name] = (
+                getattr(self.columns, name[1:]) if self.columns else memoryview(b"")
+            )
+        elif name == "_first":
+            self.__dict__[name] = self.columns.first if self.columns else 1 << 62
+        elif name == "columns":
+            self.__dict__[name] = self._desk.columns(self.spec)
+        else:
+            raise AttributeError(
+                f"{type(self).__name__} {self.__dict__.get('name', '')} has no attribute {name!r}"
+            )
+        return self.__dict__[name]
+
+    columns: PriceColumns | None
+    _first: Ordinal
+    _open: memoryview
+    _high: memoryview
+    _low: memoryview
+    _close: memoryview
+
+    # Prices at the clock. After its end an expired contract keeps its last ones.
+
+    @property
+    def price(self) -> Price:
+        """Newest live close."""
+        i = self._clock.bar - self._first
+        try:
+            return self._close[i] if i >= 0 else _NAN
+        except IndexError:
+            return self._close[-1]
+
+    close = price
+
+    @property
+    def open(self) -> Price:
+        """Open of the newest closed bar (of a stale one: the last live close)."""
+        i = self._clock.bar - self._first
+        try:
+            return self._open[i] if i >= 0 else _NAN
+        except IndexError:
+            return self._close[-1]
+
+    @property
+    def high(self) -> Price:
+        """High of the newest closed bar."""
+        i = self._clock.bar - self._first
+        try:
+            return self._high[i] if i >= 0 else _NAN
+        except IndexError:
+            return self._close[-1]
+
+    @property
+    def low(self) -> Price:
+        """Low of the newest closed bar."""
+        i = self._clock.bar - self._first
+        try:
+            return self._low[i] if i >= 0 else _NAN
+        except IndexError:
+            return self._close[-1]
+
+    def _offset(self) -> int:
+        """Index of the newest closed bar in the columns; -1 where there is none."""
+        if self.columns is None:
+            return -1
+        return min(self._clock.bar - self.columns.first, self.columns.n - 1)
+
+    @property
+    def age(self) -> int | None:
+        """Bars since the last live price, 0 when this bar is live; None before the first."""
+        i = self._offset()
+        if i < 0 or self.columns is None:
+            return None
+        return self._clock.bar - self.columns.first - int(self.columns.newest[i])
+
+    @property
+    def volume(self) -> int | None:
+        """Units traded in the newest closed bar; None where the source has no volume."""
+        return self._count("volume")
+
+    @property
+    def oi(self) -> int | None:
+        """Open interest in units at the newest closed bar; None where the source has none."""
+        return self._count("oi")
+
+    def _count(self, column: str) -> int | None:
+        i = self._offset()
+        array = getattr(self.columns, column) if i >= 0 else None
+        return None if array is None else int(array[i])
+
+    @property
+    def bid(self) -> Price | None:
+        """Best bid at the newest bar's close; None where there was none."""
+        return self._quote("bid")
+
+    @property
+    def ask(self) -> Price | None:
+        """Best ask at the newest bar's close; None where there was none."""
+        return self._quote("ask")
+
+    def _quote(self, side: str) -> Price | None:
+        i = self._offset()
+        array = getattr(self.columns, side) if i >= 0 else None
+        raw = 0 if array is None else int(array[i])
+        return raw / self.spec.scale if raw > 0 else None
+
+    @property
+    def mark(self) -> RawPrice:
+        """Raw price the books are marked with: the newest live close; 0 before the first."""
+        i = self._offset()
+        return self.columns.marks[i] if self.columns is not None and i >= 0 else 0
+
+    # State and verbs.
+
+    @property
+    def state(self) -> ContractState:
+        """Whether the contract is inactive, active or expired."""
+        if self.is_expired:
+            return ContractState.EXPIRED
+        loaded = "columns" in self.__dict__
+        return ContractState.ACTIVE if loaded else ContractState.INACTIVE
+
+    @property
+    def is_active(self) -> bool:
+        """Whether its prices are loaded and it is not settled."""
+        return self.state is ContractState.ACTIVE
+
+    @property
+    def is_tradable(self) -> bool:
+        """Whether orders in it make sense: an index cannot be traded."""
+        return self.asset != "index"
+
+    @property
+    def dte(self) -> int | None:
+        """Sessions left until expiry, 0 on its day; None where nothing expires."""
+        return None if self.expiry is None else self._desk.sessions_left(self.expiry)
+
+    @property
+    def position(self) -> Position | None:
+        """The open position in this contract."""
+        return self._desk.position(self)
+
+    def buy(self, lots: int | None = None, **terms: Any) -> Order | None:
+        """Buy; see `Strategy.buy`."""
+        return self._desk.enter(self, +1, lots=lots, **terms)
+
+    def sell(self, lots: int | None = None, **terms: Any) -> Order | None:
+        """Sell; see `Strategy.sell`."""
+        return self._desk.enter(self, -1, lots=lots, **terms)
+
+    def exit(self) -> Order | None:
+        """Close what is held of it at the next bar."""
+        return self._desk.exit(self)
+
+    def get_pnl(self) -> Money:
+        """Realized and unrealized profit in this contract, before charges."""
+        return self._desk.pnl(self)

@@ -1,0 +1,201 @@
+"""PriceFeeder: the loop. Nothing else in bestbt advances time.
+
+One bar, in this order:
+
+    0 open     at a session's first bar, before it trades: on_session_start, hooks at the open
+    1 match    all trades of the bar in path order, booked; then on_fill (and on_stop) for each
+    2 limits   on closing marks
+    3 decide   hooks that are due, in order of definition; then on_bar; at the last, on_session_end
+    4 settle   on the last bar of an expiry's session; then on_expiry
+    5 close    day orders lapse; taxes are rounded; the day is closed in the books
+
+`advance` serves jumping and stepping alike: it goes to the next bar, up to a horizon, at which
+something can happen. A strategy with `on_bar` is called bar by bar up to there in a bare loop.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import date
+
+from bestbt.engine.desk import Desk
+from bestbt.engine.order import Fill
+from bestbt.engine.strategy import Schedule, Strategy
+from bestbt.units import Ordinal, RawMoney
+
+__all__ = ["PriceFeeder"]
+
+_Hook = Callable[[], object]
+
+
+class PriceFeeder:
+    """Moves one strategy over one desk's grid, bar by bar or in jumps."""
+
+    def __init__(self, desk: Desk, strategy: Strategy) -> None:
+        self.desk, self.strategy = desk, strategy
+        self.last = desk.grid.n - 1
+        self.finished = False
+        # (bar, equity) at the newest session end: what an observer may read from any thread
+        self.closed: list[tuple[Ordinal, RawMoney]] = []
+        cls = type(strategy)
+        self._on_bar = _own(strategy, "on_bar")
+        self._on_fill, self._on_stop = _own(strategy, "on_fill"), _own(strategy, "on_stop")
+        self._hooks: list[tuple[_Hook, Schedule]] = [
+            (getattr(strategy, name), schedule) for name, schedule in cls.scheduled()
+        ]
+        self._due: dict[Ordinal, list[_Hook]] = {}
+        self._due_bars: list[Ordinal] = []  # descending: the next one is the last
+        self._session_last: Ordinal = -1
+
+    def advance(self, horizon: Ordinal) -> None:
+        """Go on to the next bar up to the horizon at which something happens, and let it happen.
+
+        With an `on_bar` it may stop earlier: at the bar where `desk.dirty` was set, because an
+        order was placed or a pause asked for. The caller clears it.
+        """
+        desk, clock = self.desk, self.desk.clock
+        bar = clock.bar + 1
+        if desk.before_open:
+            self._open_session(bar)
+        stop = min(horizon, self._session_last)
+        if self._due_bars and self._due_bars[-1] < stop:
+            stop = self._due_bars[-1]
+        if desk.exchange.working:
+            stop = desk.exchange.next_event(stop)
+        if self._on_bar is not None and bar < stop:
+            on_bar = self._on_bar
+            for quiet in range(bar, stop):
+                clock.bar = quiet
+                on_bar()
+                if desk.dirty:
+                    if desk.fill_at_close:
+                        self._match(quiet)
+                    return
+        clock.bar = stop
+        self._play(stop)
+
+    def _play(self, bar: Ordinal) -> None:
+        desk = self.desk
+        if desk.exchange.working:
+            self._match(bar)
+        if self._due_bars and self._due_bars[-1] == bar:
+            self._due_bars.pop()
+            for hook in self._due.pop(bar):
+                hook()
+        if self._on_bar is not None:
+            self._on_bar()
+        if bar == self._session_last:
+            self.strategy.on_session_end()
+        if desk.fill_at_close and desk.exchange.working:
+            self._match(bar)
+        if bar == self._session_last:
+            self._close_session(bar)
+        elif bar == desk.grid.firsts[desk.session] and desk.portfolio.positions:
+            self._settle_missed(bar)
+
+    def _match(self, bar: Ordinal) -> None:
+        """Book all trades of the bar, then tell the strategy of each."""
+        desk = self.desk
+        fills: list[Fill] = []
+        while (touch := desk.exchange.match(bar)) is not None:
+            fill = desk.execute(touch)
+            if fill is not None:
+                fills.append(fill)
+        rejected = desk.exchange.waited_out(bar)
+        for order in rejected:
+            waited = bar - order.placed
+            desk.end(order, "rejected", f"no live price in {waited} bars")
+            desk.note("rejected", f"{order.contract.name}: {order.reason}", order=order.id)
+        for fill in fills:
+            if self._on_fill is not None:
+                self._on_fill(fill)
+            if fill.kind == "stop" and self._on_stop is not None:
+                self._on_stop(fill)
+        for order in rejected:
+            self.strategy.on_reject(order)
+
+    def _open_session(self, bar: Ordinal) -> None:
+        desk, grid = self.desk, self.desk.grid
+        session = grid.session(bar)
+        desk.session, self._session_last = session, grid.lasts[session]
+        desk.unsettled_from = max(desk.unsettled_from, desk.today)
+        vars(self.strategy.day).clear()
+        self._due = {}
+        facts = _Facts(desk)
+        for hook, schedule in self._hooks:
+            for due in schedule.bars(grid, session, facts):
+                self._due.setdefault(due, []).append(hook)
+        self.strategy.on_session_start()
+        for hook in self._due.pop(grid.firsts[session] - 1, ()):
+            hook()
+        self._due_bars = sorted(self._due, reverse=True)
+        desk.before_open = False
+
+    def _settle_missed(self, bar: Ordinal) -> None:
+        """Settle what expired on a day that is not in the data, at the first bar after it."""
+        day = self.desk.today
+        if any(c.expiry is not None and c.expiry < day for c in self.desk.portfolio.positions):
+            for contract in self.desk.settle(bar, day):
+                self.strategy.on_expiry(contract)
+
+    def _close_session(self, bar: Ordinal) -> None:
+        desk, portfolio = self.desk, self.desk.portfolio
+        for contract in desk.settle(bar):
+            self.strategy.on_expiry(contract)
+        for order in [o for o in desk.exchange.working if o.tif == "day" and o.since // 4 <= bar]:
+            desk.end(order, "lapsed", "end of its session")
+        today = desk.today
+        for contract, charged in portfolio.charged_today.items():
+            correction = desk.fees.day_end(today, contract.spec, charged)
+            if correction:
+                portfolio.charge(bar, contract, dict(correction), None)
+        portfolio.charged_today.clear()
+        equity = portfolio.equity
+        self.closed.append((bar, equity))
+        if bar == self.last:
+            self.strategy.on_end()
+            self.finished = True
+            return
+        desk.before_open = True
+        tomorrow = desk.grid.day(bar + 1)
+        for period in _ended(today, tomorrow):
+            portfolio.base[period] = equity
+
+
+def _own(strategy: Strategy, name: str) -> Callable[..., object] | None:
+    """Return a hook the strategy's class has defined; None where it is the base's empty one."""
+    own = getattr(type(strategy), name) is not getattr(Strategy, name)
+    return getattr(strategy, name) if own else None
+
+
+def _ended(today: date, tomorrow: date) -> list[str]:
+    """Periods that end with today when the next session is tomorrow's."""
+    ended = ["day"]
+    if today.isocalendar()[:2] != tomorrow.isocalendar()[:2]:
+        ended.append("week")
+    if (today.year, today.month) != (tomorrow.year, tomorrow.month):
+        ended.append("month")
+    if today.year != tomorrow.year:
+        ended.append("year")
+    return ended
+
+
+class _Facts:
+    """The nearest expiry of the first symbol, for schedules; looked up only when asked."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+
+    def _nearest(self) -> date | None:
+        days = self._desk.calendar(self._desk.symbols[0]).from_day(self._desk.today)
+        return days[0] if days else None
+
+    def sessions_to_expiry(self) -> int | None:
+        """Sessions to the nearest expiry."""
+        nearest = self._nearest()
+        return None if nearest is None else self._desk.sessions_left(nearest)
+
+    def expiry_kind(self) -> str | None:
+        """Kind of the nearest expiry."""
+        nearest = self._nearest()
+        return None if nearest is None else self._desk.calendar(self._desk.symbols[0]).kind(nearest)

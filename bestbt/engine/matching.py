@@ -1,0 +1,200 @@
+"""The simulated exchange: when an order first touches a price path, and at what price it trades.
+
+An order placed at bar *i* works from bar *i + 1* on. A market order trades at the open of its
+first live bar; a protected stop at its trigger, or at the point where it is already through.
+Nothing trades on a stale bar. Slippage is added after matching and kept beside the price.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from fractions import Fraction
+from typing import NamedTuple, TypeAlias
+
+from bestbt.engine.grid import Grid
+from bestbt.engine.order import Order
+from bestbt.errors import InvariantError, UsageError
+from bestbt.units import MINUTE, POINTS, Ordinal, Point, Price, RawPrice, half_up
+
+__all__ = ["SimulatedExchange", "Slippage", "Touch", "parse_slippage"]
+
+
+class Touch(NamedTuple):
+    """Where an order trades: the price point, the price on the path, the slippage, and why."""
+
+    order: Order
+    point: Point
+    price: RawPrice
+    slippage: RawPrice
+    reason: str
+
+
+# (order, raw price on the path, whether this is the session's first minute) -> raw slippage
+Slippage: TypeAlias = Callable[[Order, RawPrice, bool], RawPrice]
+
+
+def _default_slippage(order: Order, price: RawPrice, first_minute: bool) -> RawPrice:
+    """The larger of a tick and 0.5 %; for stops of two ticks and 1 %; twice that at the open."""
+    tick = order.contract.spec.tick
+    ticks, permille = (2, 10) if order.type == "slm" else (1, 5)
+    slip = max(ticks * tick, half_up(price * permille, 1000 * tick) * tick)
+    return 2 * slip if first_minute else slip
+
+
+def parse_slippage(
+    rule: str | float | Callable[[Order, Price], Price] | None,
+) -> Slippage:
+    """Return the slippage rule of a run.
+
+    Parameters
+    ----------
+    rule
+        None for the default; `0` for none; `"2ticks"`; `"0.5%"` of the price; or a function of
+        the order and the price on the path that returns currency per unit, zero or more.
+
+    Raises
+    ------
+    UsageError
+        For anything else.
+    """
+    if rule is None or rule == "default":
+        return _default_slippage
+    if callable(rule):
+        user = rule
+
+        def by_function(order: Order, price: RawPrice, _first: bool) -> RawPrice:
+            spec = order.contract.spec
+            given = user(order, price / spec.scale)
+            slip = round(given * spec.scale / spec.tick) * spec.tick
+            if slip < 0:
+                raise UsageError(f"The slippage function returned {given}; zero or more is needed.")
+            return slip
+
+        return by_function
+    text = str(rule).strip().lower()
+    ticks = text.removesuffix("ticks").removesuffix("tick").strip()
+    try:
+        if text.endswith("%"):
+            share = Fraction(text[:-1]) / 100
+            if share < 0:
+                raise ValueError
+            return lambda order, price, _first: (
+                half_up(price * share.numerator, share.denominator * order.contract.spec.tick)
+                * order.contract.spec.tick
+            )
+        number = Fraction(ticks)
+        if number == 0 or (ticks != text and number > 0 and number.denominator == 1):
+            count = int(number)
+            return lambda order, _price, _first: count * order.contract.spec.tick
+    except ValueError:
+        pass
+    raise UsageError(
+        f"slippage={rule!r} is not understood; give 0, '2ticks', '0.5%' or a function, or leave it "
+        "out for the default."
+    )
+
+
+class SimulatedExchange:
+    """Keeps working orders and says which trades next.
+
+    Parameters
+    ----------
+    grid
+        The run's grid.
+    slippage
+        See `parse_slippage`.
+    """
+
+    def __init__(self, grid: Grid, slippage: Slippage) -> None:
+        self._grid = grid
+        self._slippage = slippage
+        self.working: list[Order] = []
+
+    def submit(self, order: Order) -> None:
+        """Take an order."""
+        self.working.append(order)
+
+    def remove(self, order: Order) -> None:
+        """Forget an order that has ended."""
+        self.working.remove(order)
+
+    def next_event(self, horizon: Ordinal) -> Ordinal:
+        """First bar up to the horizon in which an order trades or its wait ends, else horizon."""
+        for order in self.working:
+            if order.until is not None and order.until < horizon:
+                horizon = order.until
+            point = self._touch(order, POINTS * horizon + POINTS)
+            if point is not None:
+                horizon = point // POINTS
+        return horizon
+
+    def match(self, bar: Ordinal) -> Touch | None:
+        """Return the earliest trade up to the end of a bar, by (path time, order id)."""
+        end = POINTS * bar + POINTS
+        best: Order | None = None
+        for order in self.working:
+            point = self._touch(order, end)
+            if point is not None and (best is None or (point, order.id) < (best.fire, best.id)):
+                best = order
+        if best is None or best.fire is None:
+            return None
+        return Touch(best, best.fire, best.fire_price, self._slip(best), best.fire_reason)
+
+    def waited_out(self, bar: Ordinal) -> list[Order]:
+        """Entries whose wait for a live bar ends with this bar."""
+        return [o for o in self.working if o.until is not None and o.until <= bar]
+
+    def _slip(self, order: Order) -> RawPrice:
+        fire = order.fire
+        if fire is None:
+            raise InvariantError(f"{order} trades nowhere.")
+        time = self._grid.time(fire // POINTS)
+        opened = self._grid.sessions[self._grid.session(fire // POINTS)].open
+        return self._slippage(order, order.fire_price, time < opened + MINUTE)
+
+    def _touch(self, order: Order, end: Point) -> Point | None:
+        """First point before *end* at which the order trades; remembered by the order."""
+        if order.fire is not None:
+            return order.fire if order.fire < end else None
+        if order.seen >= end:
+            return None
+        columns = order.contract.columns
+        if columns is None:
+            order.seen = end
+            return None
+        lo = order.seen
+        bar = columns.next_live(lo // POINTS)
+        lo = max(lo, POINTS * bar)  # a stale bar repeats an old price: nothing trades on it
+        end = min(end, POINTS * columns.end)
+        if lo >= end:
+            order.seen = max(order.seen, end)
+            return None
+        path, base = columns.points, POINTS * columns.first
+        if order.type == "market":
+            reason = "open" if lo % POINTS == 0 else "close"
+            order.fire, order.fire_price, order.fire_reason = lo, int(path[lo - base]), reason
+            return lo
+        buys, trigger = order.qty > 0, order.trigger
+        if lo == order.since and order.start_price is not None:
+            start = order.start_price
+        else:
+            start = int(path[lo - base])
+        begins = lo == max(order.since, POINTS * columns.next_live(order.since // POINTS))
+        if begins and (start >= trigger if buys else start <= trigger):
+            # already through when it starts to work: it fires right here
+            reason = "trigger" if start == trigger else "trigger-passed"
+            order.fire, order.fire_price, order.fire_reason = lo, start, reason
+            return lo
+        window = path[lo - base : end - base]
+        hits = window >= trigger if buys else window <= trigger
+        k = int(hits.argmax())
+        if not hits[k]:
+            order.seen = end
+            return None
+        order.fire = lo + k
+        at = int(window[k])
+        if order.fire % POINTS == 0 and at != trigger:  # the bar opens beyond it
+            order.fire_price, order.fire_reason = at, "gap"
+        else:
+            order.fire_price, order.fire_reason = trigger, "trigger"
+        return order.fire

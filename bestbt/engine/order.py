@@ -1,0 +1,212 @@
+"""Order (a wish), Fill (a fact), Level (where a stop is, before the entry's price is known)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from fractions import Fraction
+from math import floor
+from typing import Literal, NamedTuple, TypeAlias
+
+from bestbt.engine.contract import Contract
+from bestbt.engine.grid import Grid
+from bestbt.errors import OrderError
+from bestbt.units import Money, Ns, Ordinal, Point, Price, Qty, RawMoney, RawPrice, half_up, money
+
+__all__ = ["Fill", "Level", "Order", "OrderKind", "OrderStatus", "OrderType", "raw_price"]
+
+OrderType: TypeAlias = Literal["market", "slm"]
+OrderKind: TypeAlias = Literal["entry", "exit", "stop", "settlement"]
+OrderStatus: TypeAlias = Literal["working", "filled", "cancelled", "rejected", "lapsed"]
+
+# A float a hair below a half tick (0.1 + 0.2 is none) is meant as the half, which rounds up.
+_HAIR = 1e-7
+
+
+def raw_price(price: Price, tick: RawPrice, scale: int) -> RawPrice:
+    """Return a price as an integer on the contract's tick, nearest, halves up.
+
+    >>> raw_price(375.125, tick=5, scale=100)
+    37515
+    """
+    return floor(price * scale / tick + 0.5 + _HAIR) * tick
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """A stop as a trader says it: a price, or percent or points from the entry's fill price.
+
+    >>> Level.parse("25%").trigger(entry=30010, side=-1, tick=5, scale=100)
+    37515
+    """
+
+    unit: Literal["price", "percent", "points"]
+    value: Fraction
+
+    @classmethod
+    def parse(cls, text: Price | str) -> Level:
+        """Read `25.5`, `"25%"` or `"30pts"`; anything else, and zero or less, is refused."""
+        unit: Literal["price", "percent", "points"] = "price"
+        number: str | float = text
+        if isinstance(text, str):
+            number = text.strip().lower()
+            if number.endswith("%"):
+                unit, number = "percent", number[:-1]
+            elif number.endswith("pts"):
+                unit, number = "points", number[:-3]
+        try:
+            value = Fraction(number)
+        except (ValueError, TypeError, OverflowError):
+            value = Fraction(0)
+        if isinstance(text, bool) or value <= 0:
+            raise OrderError(
+                f"{text!r} is no stop: give a price above zero (101.5), percent of the entry "
+                "('25%') or points from it ('30pts')."
+            )
+        return cls(unit, value)
+
+    def trigger(self, entry: RawPrice, side: int, tick: RawPrice, scale: int) -> RawPrice:
+        """Raw trigger of a stop for an entry of *side* (+1 long, −1 short), at least one tick."""
+        if self.unit == "price":
+            return raw_price(float(self.value), tick, scale)
+        away = entry * self.value / 100 if self.unit == "percent" else self.value * scale
+        exact = (entry - side * away) / tick
+        return max(half_up(exact.numerator, exact.denominator), 1) * tick
+
+
+class Order:
+    """A wish to trade. `qty` is signed units; `trigger` a raw price.
+
+    An order works from the price point `since` on. Brackets of a fill start in the middle of a
+    bar, at `start_price`, where their entry traded.
+    """
+
+    __slots__ = (
+        "contract",
+        "fire",
+        "fire_price",
+        "fire_reason",
+        "id",
+        "is_exit",
+        "kind",
+        "parent",
+        "placed",
+        "qty",
+        "reason",
+        "seen",
+        "since",
+        "sl",
+        "start_price",
+        "status",
+        "tag",
+        "tif",
+        "time",
+        "trigger",
+        "type",
+        "until",
+    )
+
+    def __init__(
+        self,
+        id: int,
+        contract: Contract,
+        qty: Qty,
+        *,
+        type: OrderType,
+        kind: OrderKind,
+        placed: Ordinal,
+        time: Ns,
+        since: Point,
+        trigger: RawPrice = 0,
+        start_price: RawPrice | None = None,
+        until: Ordinal | None = None,
+        sl: Level | None = None,
+        parent: int | None = None,
+        tif: Literal["day", "gtc"] = "day",
+        tag: str = "",
+    ) -> None:
+        self.id, self.contract, self.qty = id, contract, qty
+        self.type: OrderType = type
+        self.kind: OrderKind = kind
+        self.is_exit = kind != "entry"  # reduce-only
+        self.placed, self.time, self.since, self.until = placed, time, since, until
+        self.trigger, self.start_price = trigger, start_price
+        self.sl, self.parent, self.tag = sl, parent, tag
+        self.tif: Literal["day", "gtc"] = tif
+        self.status: OrderStatus = "working"
+        self.reason = ""
+        # Where it first touches: found once and remembered, since a path never changes.
+        self.seen: Point = since
+        self.fire: Point | None = None
+        self.fire_price: RawPrice = 0
+        self.fire_reason = ""
+
+    def __repr__(self) -> str:
+        side = "BUY" if self.qty > 0 else "SELL"
+        at = f" at {self.trigger / self.contract.spec.scale:g}" if self.trigger else ""
+        return (
+            f"<Order {self.id} {side} {abs(self.qty)} {self.contract.name} {self.type}{at}, "
+            f"{self.status}{': ' + self.reason if self.reason else ''}>"
+        )
+
+
+class Fill(NamedTuple):
+    """A trade that happened; never changed afterwards.
+
+    `raw_price` is what was paid or received per unit, slippage included; `raw_slippage` the part
+    of it that slippage cost. `reason` is one of open, close, trigger, gap, trigger-passed,
+    settlement; `kind` one of entry, exit, stop, settlement.
+    """
+
+    id: int
+    point: Point
+    order: Order
+    contract: Contract
+    qty: Qty
+    raw_price: RawPrice
+    raw_slippage: RawPrice
+    reason: str
+    kind: OrderKind
+    raw_charges: dict[str, RawMoney]
+    grid: Grid
+
+    @property
+    def bar(self) -> Ordinal:
+        """Bar in which it traded."""
+        return self.point // 4
+
+    @property
+    def time(self) -> datetime:
+        """Exchange local start of the bar in which it traded."""
+        return self.grid.local(self.bar)
+
+    @property
+    def side(self) -> str:
+        """`"BUY"` or `"SELL"`."""
+        return "BUY" if self.qty > 0 else "SELL"
+
+    @property
+    def price(self) -> Price:
+        """Price per unit, slippage included."""
+        return self.raw_price / self.contract.spec.scale
+
+    @property
+    def slippage(self) -> Price:
+        """Slippage per unit, zero or positive."""
+        return self.raw_slippage / self.contract.spec.scale
+
+    @property
+    def charges(self) -> Money:
+        """All charges of this fill together."""
+        return money(sum(self.raw_charges.values()))
+
+    @property
+    def tag(self) -> str:
+        """Tag of its order."""
+        return self.order.tag
+
+    def __repr__(self) -> str:
+        return (
+            f"<Fill {self.time:%Y-%m-%d %H:%M} {self.side} {abs(self.qty)} {self.contract.name} "
+            f"at {self.price:g}, {self.kind} ({self.reason})>"
+        )

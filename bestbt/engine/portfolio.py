@@ -1,0 +1,88 @@
+"""Portfolio: cash, ledger and positions, moved together by fills and by nothing else."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from bestbt.engine.contract import Contract
+from bestbt.engine.order import Fill
+from bestbt.engine.position import Match, Position
+from bestbt.units import Ordinal, RawMoney
+
+__all__ = ["Portfolio", "Posting"]
+
+
+class Posting(NamedTuple):
+    """One movement of cash. `account` is capital, premium, settlement, or a charge's name."""
+
+    bar: Ordinal
+    account: str
+    contract: Contract | None
+    amount: RawMoney
+    fill: int | None
+
+
+class Portfolio:
+    """Cash and open positions.
+
+    At every bar, exactly: ``equity − capital = realized + unrealized − charges``. All amounts
+    are raw money; `matches` are the closed round trips in booking order.
+    """
+
+    def __init__(self, capital: RawMoney, bar: Ordinal) -> None:
+        self.capital = capital
+        self.cash: RawMoney = capital
+        self.realized: RawMoney = 0
+        self.charges: RawMoney = 0
+        self.positions: dict[Contract, Position] = {}  # open ones only
+        self.fills: list[Fill] = []
+        self.matches: list[Match] = []
+        self.ledger: list[Posting] = [Posting(bar, "capital", None, capital, None)]
+        self.realized_by: dict[Contract, RawMoney] = {}
+        self.charged_today: dict[Contract, dict[str, RawMoney]] = {}
+        # Equity before the current day, ISO week, month and year; set by the feeder.
+        self.base: dict[str, RawMoney] = dict.fromkeys(("day", "week", "month", "year"), capital)
+
+    @property
+    def unrealized(self) -> RawMoney:
+        """Profit of the open positions at their newest marks."""
+        return sum(p.raw_unrealized for p in self.positions.values())
+
+    @property
+    def equity(self) -> RawMoney:
+        """Cash and the worth of the open positions at their newest marks."""
+        return self.cash + sum(p.qty * c.mark * c.factor for c, p in self.positions.items())
+
+    def book(self, fill: Fill) -> Position:
+        """Apply a fill: positions, cash and ledger together. Return its position."""
+        contract, bar = fill.contract, fill.point // 4
+        position = self.positions.get(contract)
+        if position is None:
+            position = self.positions[contract] = Position(contract)
+        matches = position.apply(fill)
+        if matches:
+            gained = sum(m.raw_pnl for m in matches)
+            self.realized += gained
+            self.realized_by[contract] = self.realized_by.get(contract, 0) + gained
+            self.matches += matches
+        if not position.qty:
+            del self.positions[contract]
+        account = "settlement" if fill.kind == "settlement" else "premium"
+        amount = -fill.qty * fill.raw_price * contract.factor
+        self.cash += amount
+        self.ledger.append(Posting(bar, account, contract, amount, fill.id))
+        self.fills.append(fill)
+        if fill.raw_charges:
+            self.charge(bar, contract, fill.raw_charges, fill.id)
+        return position
+
+    def charge(
+        self, bar: Ordinal, contract: Contract, charges: dict[str, RawMoney], fill: int | None
+    ) -> None:
+        """Take named charges (a negative one is a correction) out of the cash."""
+        today = self.charged_today.setdefault(contract, {})
+        for name, amount in charges.items():
+            today[name] = today.get(name, 0) + amount
+            self.charges += amount
+            self.cash -= amount
+            self.ledger.append(Posting(bar, name, contract, -amount, fill))

@@ -1,0 +1,109 @@
+"""Position: what is held of one contract, first in, first out."""
+
+from __future__ import annotations
+
+from collections import deque
+from datetime import datetime
+from typing import TYPE_CHECKING, NamedTuple
+
+from bestbt.engine.contract import Contract
+from bestbt.engine.order import Fill
+from bestbt.units import Money, Price, Qty, RawMoney, money
+
+if TYPE_CHECKING:  # what `exit` hands back
+    from bestbt.engine.order import Order
+
+__all__ = ["Match", "Position"]
+
+
+class Match(NamedTuple):
+    """A part of an entry fill closed by a part of an exit fill; `qty` has the entry's sign."""
+
+    entry: Fill
+    exit: Fill
+    qty: Qty
+
+    @property
+    def raw_pnl(self) -> RawMoney:
+        """Profit before charges."""
+        return self.qty * (self.exit.raw_price - self.entry.raw_price) * self.entry.contract.factor
+
+
+class Position:
+    """An open position; `qty` is signed units.
+
+    `raw_cost` is Σ qty × entry price × factor of the lots still held, so that the unrealized
+    profit is one multiplication.
+    """
+
+    def __init__(self, contract: Contract) -> None:
+        self.contract = contract
+        self.qty: Qty = 0
+        self.raw_cost: RawMoney = 0
+        self.raw_realized: RawMoney = 0  # since it was last flat
+        self.tag = ""
+        self._lots: deque[tuple[Fill, Qty]] = deque()
+
+    def __repr__(self) -> str:
+        return f"<Position {self.qty:+d} {self.contract.name} at {self.entry_price:g}>"
+
+    def apply(self, fill: Fill) -> list[Match]:
+        """Add a fill's units, or close the oldest lots with it; return what was closed.
+
+        >>> # a property test in tests/engine/test_position.py compares this with a naive list
+        """
+        left, matches, factor = fill.qty, [], self.contract.factor
+        while left and self.qty and (left > 0) != (self.qty > 0):
+            entry, held = self._lots[0]
+            part = held if abs(held) <= abs(left) else -left
+            matches.append(Match(entry, fill, part))
+            if part == held:
+                self._lots.popleft()
+            else:
+                self._lots[0] = (entry, held - part)
+            self.qty -= part
+            left += part
+            self.raw_cost -= part * entry.raw_price * factor
+            self.raw_realized += part * (fill.raw_price - entry.raw_price) * factor
+        if left:
+            if not self.qty:
+                self.tag = fill.tag
+            self._lots.append((fill, left))
+            self.qty += left
+            self.raw_cost += left * fill.raw_price * factor
+        return matches
+
+    @property
+    def side(self) -> str:
+        """`"long"`, `"short"`, or `"flat"` once it is closed."""
+        return "long" if self.qty > 0 else "short" if self.qty < 0 else "flat"
+
+    @property
+    def lots(self) -> int:
+        """Whole lots held, without sign."""
+        return abs(self.qty) // self.contract.lot
+
+    @property
+    def entry_price(self) -> Price:
+        """Average price of the units still held; `nan` when flat."""
+        if not self.qty:
+            return float("nan")
+        return self.raw_cost / (self.qty * self.contract.factor * self.contract.spec.scale)
+
+    @property
+    def entry_time(self) -> datetime | None:
+        """Exchange local time of the oldest fill still held."""
+        return self._lots[0][0].time if self._lots else None
+
+    @property
+    def raw_unrealized(self) -> RawMoney:
+        """Profit of what is held at the newest mark."""
+        return self.qty * self.contract.mark * self.contract.factor - self.raw_cost
+
+    def get_pnl(self) -> Money:
+        """Realized and unrealized profit since it was last flat, before charges."""
+        return money(self.raw_realized + self.raw_unrealized)
+
+    def exit(self) -> Order | None:
+        """Close it at the next bar."""
+        return self.contract.exit()

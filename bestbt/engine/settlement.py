@@ -1,0 +1,87 @@
+"""Final settlement: the value of the index on which a whole expiry settles, in one step."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import NamedTuple
+
+import numpy as np
+
+from bestbt.engine.contract import Contract
+from bestbt.engine.grid import Grid
+from bestbt.engine.ports import ContractSpec, Feed, Market
+from bestbt.errors import DataGap
+from bestbt.units import POINTS, Ordinal, RawPrice, half_up
+
+__all__ = ["SettlementValue", "intrinsic", "settlement_value"]
+
+
+class SettlementValue(NamedTuple):
+    """A raw index value and where it comes from.
+
+    `source` is official, estimated, auction, or missing-day (the expiry day is not in the data:
+    the index's first value after it).
+    """
+
+    raw: RawPrice
+    source: str
+
+
+def intrinsic(spec: ContractSpec, value: RawPrice, value_scale: int) -> RawPrice:
+    """Raw worth of one unit of a contract at settlement, with the underlying at *value*.
+
+    Options have no worth below zero; a future is worth the underlying.
+
+    >>> put = ContractSpec("option", "NIFTY", date(2024, 2, 29), 22000.0, "PE")
+    >>> intrinsic(put, 2190000, 100)
+    10000
+    """
+    worth = half_up(value * spec.scale, value_scale)
+    if spec.asset == "future":
+        return worth
+    strike = round((spec.strike or 0.0) * spec.scale)
+    return max(worth - strike if spec.right == "CE" else strike - worth, 0)
+
+
+def settlement_value(
+    feed: Feed, market: Market, index: Contract, expiry: date, bar: Ordinal
+) -> SettlementValue:
+    """Return what an expiry of an index settles on, at the last bar of its session.
+
+    The first that exists of: the stored official close; by the market's rule of that day, the
+    mean of (O+H+L+C)/4 over the last minutes of the session (live bars only, rounded to the
+    nearest raw price, halves up), or the index's first value after the closing auction.
+
+    Raises
+    ------
+    DataGap
+        If the index has none of these.
+    """
+    official = feed.official_close(index.symbol, expiry)
+    if official is not None:
+        return SettlementValue(official, "official")
+    grid: Grid = feed.grid
+    session = grid.session(bar)
+    columns = index.columns
+    if columns is not None and grid.day(bar) > expiry:
+        return SettlementValue(int(columns.points[POINTS * (bar - columns.first)]), "missing-day")
+    rule = market.settlement(index.symbol, expiry)
+    if columns is not None:
+        close = grid.sessions[session].close
+        if rule.after is not None:
+            first = grid.at_or_after(grid.midnight(session) + rule.after)
+        else:
+            first = grid.at_or_after(close - (rule.window or 0))
+        first = max(first, grid.firsts[session], columns.first)
+        live = columns.live[first - columns.first : bar + 1 - columns.first]
+        quads = columns.points.reshape(-1, POINTS)[first - columns.first : bar + 1 - columns.first]
+        if live.any():
+            if rule.after is not None:
+                return SettlementValue(int(quads[int(live.argmax())][0]), "auction")
+            total = int(quads[live].sum(dtype=np.int64))
+            return SettlementValue(half_up(total, POINTS * int(live.sum())), "estimated")
+    raise DataGap(
+        f"{index.symbol} has no value to settle the expiry of {expiry} on: no official close is "
+        "stored and the index has no bar in the settlement window. Import the day's official "
+        "closes (a daily file), or end the run before that expiry."
+    )

@@ -1,0 +1,314 @@
+"""Simulation: run, step, run_to, back; and the interventions of a hand on a paused run.
+
+Jumping, stepping, pausing anywhere, and rewinding and running again give the same orders, fills
+and ledger. Rewinding is replay: a fresh strategy over the same data with the same interventions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import date, datetime
+from functools import partial
+from typing import Any, NamedTuple
+
+from bestbt.engine.desk import Desk
+from bestbt.engine.feeder import PriceFeeder
+from bestbt.engine.grid import Clock, utc_ns
+from bestbt.engine.matching import Slippage
+from bestbt.engine.order import Order
+from bestbt.engine.ports import Feed, FeeModel, Market
+from bestbt.engine.result import Result
+from bestbt.engine.strategy import Strategy
+from bestbt.errors import NotRepeatable, StaleHandle, UsageError, did_you_mean
+from bestbt.units import Money, Ordinal, RawMoney, money
+
+__all__ = ["Intervention", "Simulation"]
+
+
+class Intervention(NamedTuple):
+    """Something done by hand after the hooks of a bar; contracts are named by symbol."""
+
+    bar: Ordinal
+    verb: str
+    args: tuple[Any, ...]
+    terms: dict[str, Any]
+
+
+class _RewoundClock(Clock):
+    """The clock of a run that has been rewound: whatever reads it is a handle from before."""
+
+    @property
+    def bar(self) -> Ordinal:  # type: ignore[override]
+        raise StaleHandle(
+            "This object belongs to the run before it was rewound; ask the run for it anew."
+        )
+
+
+_EVENTS = ("fill", "order", "stop", "session")
+
+
+class Simulation:
+    """One strategy over one feed.
+
+    Parameters
+    ----------
+    make_strategy
+        Makes a fresh strategy; called again for each rewind.
+    feed, market
+        Prices and dated facts.
+    symbols
+        The underlyings; the first is `Strategy.spot`.
+    capital
+        Raw money at the start.
+    start
+        First bar of the run; earlier ones are warm-up for indicators.
+    slippage, fees
+        See `matching.parse_slippage` and `ports.FeeModel`.
+    fill_at_close
+        Market orders trade at the close just seen: optimistic, for comparison with other tools.
+    seed
+        Of `Strategy.random`.
+    """
+
+    def __init__(
+        self,
+        make_strategy: Callable[[], Strategy],
+        feed: Feed,
+        market: Market,
+        symbols: tuple[str, ...],
+        *,
+        capital: RawMoney,
+        start: Ordinal = 0,
+        slippage: Slippage,
+        fees: FeeModel,
+        fill_at_close: bool = False,
+        seed: int = 0,
+    ) -> None:
+        self._make_strategy = make_strategy
+        self._seed = seed
+        self._new_desk: Callable[[], Desk] = partial(
+            Desk,
+            feed,
+            market,
+            symbols,
+            capital=capital,
+            start=start,
+            slippage=slippage,
+            fees=fees,
+            fill_at_close=fill_at_close,
+        )
+        self.grid = feed.grid
+        self.start = start
+        self.interventions: list[Intervention] = []
+        self._applied = 0
+        self._pausing = False
+        self._restart()
+
+    def _restart(self) -> None:
+        self.desk = self._new_desk()
+        self.strategy = self._make_strategy()
+        self.strategy._bind(self.desk, self._seed)
+        self.feeder = PriceFeeder(self.desk, self.strategy)
+        self._applied = 0
+        self.strategy.init()
+
+    @property
+    def bar(self) -> Ordinal:
+        """Newest closed bar; `start − 1` before the first."""
+        return self.desk.clock.bar
+
+    @property
+    def finished(self) -> bool:
+        """Whether the last bar has been played."""
+        return self.feeder.finished
+
+    @property
+    def result(self) -> Result:
+        """What is booked so far."""
+        return Result(self.desk, self.feeder.closed)
+
+    @property
+    def pnl(self) -> Money:
+        """Equity at the newest session end less the capital; safe to read from any thread."""
+        closed = self.feeder.closed
+        return money(closed[-1][1] - self.desk.portfolio.capital) if closed else 0.0
+
+    # Moving
+
+    def run(self) -> Simulation:
+        """Play to the end, or to a pause."""
+        self._go(self.grid.n - 1)
+        return self
+
+    def step(self, bars: int = 1) -> Simulation:
+        """Play a number of bars."""
+        if bars < 1:
+            raise UsageError(f"step({bars}): one bar or more; back() goes the other way.")
+        target = min(self.bar + bars, self.grid.n - 1)
+        while self.bar < target and not self.finished:
+            before = self.bar
+            self._go(before + 1)
+            if self.bar == before:  # paused
+                break
+        return self
+
+    def run_to(self, target: Ordinal | str | date) -> Simulation:
+        """Play to a bar, a moment (`"2024-02-01 09:30"`), or the next `"fill"`, `"order"`, `"stop"`
+        or `"session"` end.
+
+        At a moment the newest bar is the one that has closed by then, as for `@at`.
+        """
+        if isinstance(target, str) and target in _EVENTS:
+            self._go_to_event(target)
+            return self
+        bar = target if isinstance(target, int) else self._bar_at(target)
+        if bar < self.bar:
+            raise UsageError(
+                f"run_to({target!r}) lies before {self.grid.local(self.bar):%Y-%m-%d %H:%M}, where "
+                "the run stands; back() rewinds."
+            )
+        self._go(min(bar, self.grid.n - 1))
+        return self
+
+    def back(self, bars: int = 1) -> Simulation:
+        """Rewind a number of bars by replay; orders must come out as they did.
+
+        Raises
+        ------
+        NotRepeatable
+            At the first order that differs: the strategy depends on something that is not in the
+            data, such as the wall clock or a variable that it changed.
+        """
+        if bars < 1:
+            raise UsageError(f"back({bars}): one bar or more.")
+        target = max(self.bar - bars, self.start - 1)
+        before = [_wish(o) for o in self.desk.orders]
+        self.desk.clock.__class__ = _RewoundClock
+        self._restart()
+        self._pausing = False
+        while self.bar < target:
+            self._go(target)
+        for was, order in zip(before, self.desk.orders, strict=False):
+            if was != _wish(order):
+                at = self.grid.to_local(order.time)
+                raise NotRepeatable(
+                    f"Not repeatable from {at:%Y-%m-%d %H:%M}: the replay placed {order}, the run "
+                    "before it did not. Does the strategy keep something outside of itself?"
+                )
+        return self
+
+    def pause(self) -> None:
+        """Stop after the bar being played; safe to call from any thread."""
+        self._pausing = True
+        self.desk.dirty = True
+
+    def resume(self) -> None:
+        """Forget a pause; `run` goes on."""
+        self._pausing = False
+
+    def _go(self, horizon: Ordinal) -> None:
+        desk, feeder = self.desk, self.feeder
+        try:
+            while desk.clock.bar < horizon and not feeder.finished:
+                # Cleared before the pause is looked at: one asked for in between is not lost.
+                desk.dirty = False
+                if self._pausing:
+                    break
+                feeder.advance(min(horizon, self._next_intervention()))
+                self._apply_interventions()
+        except Exception as error:
+            error.add_note(f"at {self.grid.to_local(desk.now):%Y-%m-%d %H:%M} of the run")
+            raise
+
+    def _go_to_event(self, event: str) -> None:
+        desk = self.desk
+
+        def count() -> int:
+            if event == "order":
+                return len(desk.orders)
+            if event == "session":
+                return len(self.feeder.closed)
+            fills = desk.portfolio.fills
+            return len(fills) if event == "fill" else sum(f.kind == "stop" for f in fills)
+
+        before = count()
+        while count() == before and not self.finished and not self._pausing:
+            self._go(min(self.bar + 1, self.grid.n - 1))
+
+    def _bar_at(self, target: str | date) -> Ordinal:
+        moment = target
+        if isinstance(target, str):
+            try:
+                moment = datetime.fromisoformat(target)
+            except ValueError:
+                hint = did_you_mean(target, _EVENTS)
+                raise UsageError(
+                    f"run_to({target!r}): give a bar, a time as '2024-02-01 09:30', or an event. "
+                    f"{hint}"
+                ) from None
+        if not isinstance(moment, datetime):
+            if not isinstance(moment, date):
+                raise UsageError(f"run_to({target!r}): give a bar, a time or an event.")
+            moment = datetime(moment.year, moment.month, moment.day)
+        if moment.tzinfo is None:
+            moment = moment.replace(tzinfo=self.grid.tz)
+        return self.grid.at_or_before(utc_ns(moment) - self.grid.step)
+
+    # By hand
+
+    def exit_all(self) -> None:
+        """Close everything at the next bar."""
+        self._intervene("exit_all")
+
+    def exit(self, contract: str) -> None:
+        """Close what is held of a contract, named as in tables."""
+        self._intervene("exit", contract)
+
+    def buy(self, contract: str, lots: int, **terms: Any) -> None:
+        """Buy a contract, named as in tables, at the next bar."""
+        self._intervene("buy", contract, lots, **terms)
+
+    def sell(self, contract: str, lots: int, **terms: Any) -> None:
+        """Sell a contract, named as in tables, at the next bar."""
+        self._intervene("sell", contract, lots, **terms)
+
+    def _intervene(self, verb: str, *args: Any, **terms: Any) -> None:
+        """Do it now and record it at its bar; a hand's work after this bar in an earlier take ends.
+
+        What was recorded for later bars stays: it is replayed when the run gets there.
+        """
+        done = Intervention(self.bar, verb, args, terms)
+        self._do(done)
+        self.interventions.insert(self._applied, done)
+        self._applied += 1
+
+    def _do(self, what: Intervention) -> None:
+        desk = self.desk
+        self.desk.note("intervention", " ".join([what.verb, *map(str, what.args)]))
+        if what.verb == "exit_all":
+            desk.exit_all()
+            return
+        contract = desk.named(what.args[0])
+        if what.verb == "exit":
+            desk.exit(contract)
+        else:
+            side = 1 if what.verb == "buy" else -1
+            desk.enter(contract, side, lots=what.args[1], **what.terms)
+
+    def _next_intervention(self) -> Ordinal:
+        if self._applied < len(self.interventions):
+            return max(self.interventions[self._applied].bar, self.bar + 1)
+        return self.grid.n - 1
+
+    def _apply_interventions(self) -> None:
+        while (
+            self._applied < len(self.interventions)
+            and self.interventions[self._applied].bar <= self.bar
+        ):
+            self._applied += 1
+            self._do(self.interventions[self._applied - 1])
+
+
+def _wish(order: Order) -> tuple[Any, ...]:
+    """What an order was when it was placed; a bracket's later shrinking is not part of it."""
+    return (order.time, order.contract.name, order.qty > 0, order.type, order.trigger, order.kind)

@@ -1,0 +1,305 @@
+"""Strategy: what users subclass. Parameters, hooks, and when they are called."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import date
+from typing import Any, ClassVar, Protocol, TypeVar
+
+from bestbt.engine.contract import Contract
+from bestbt.engine.grid import Grid, duration, time_of_day
+from bestbt.engine.order import Fill, Order
+from bestbt.engine.strategy_base import StrategyBase
+from bestbt.errors import ParamError, UsageError, did_you_mean
+from bestbt.units import Ns, Ordinal
+
+__all__ = ["HOOKS", "Param", "Schedule", "Strategy", "at", "every", "on_expiry_day", "param"]
+
+# Hooks by name, with the number of arguments they take besides self.
+HOOKS = {
+    "init": 0,
+    "on_bar": 0,
+    "on_fill": 1,
+    "on_stop": 1,
+    "on_reject": 1,
+    "on_expiry": 1,
+    "on_session_start": 0,
+    "on_session_end": 0,
+    "on_end": 0,
+}
+_WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+_F = TypeVar("_F", bound=Callable[..., Any])
+
+
+class SessionFacts(Protocol):
+    """What a schedule may ask about a session: its nearest expiry."""
+
+    def sessions_to_expiry(self) -> int | None:
+        """Sessions to the nearest expiry of the first symbol; None when none is listed."""
+        ...
+
+    def expiry_kind(self) -> str | None:
+        """Kind of that expiry."""
+        ...
+
+
+def moment(text: str, grid: Grid, session: int) -> Ns:
+    """Return the UTC time of `"09:20"`, `"open"`, `"open+5min"` or `"close-15min"` in a session."""
+    word = text.strip()
+    for name, base in (
+        ("open", grid.sessions[session].open),
+        ("close", grid.sessions[session].close),
+    ):
+        if word == name:
+            return base
+        if word.startswith(name) and word[len(name)] in "+-":
+            sign = 1 if word[len(name)] == "+" else -1
+            return base + sign * duration(word[len(name) + 1 :])
+    return grid.midnight(session) + time_of_day(word)
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """When a method is called: at a time of day, or every so often between two."""
+
+    start: str | None
+    end: str | None = None
+    step: Ns | None = None
+    dte: frozenset[int] | None = None
+    weekdays: frozenset[int] | None = None
+    kind: str | None = None
+
+    def bars(self, grid: Grid, session: int, facts: SessionFacts) -> list[Ordinal]:
+        """Bars of a session after which it is due; the bar before its first means "at the open".
+
+        A time outside the session's hours does not come in it; in a gap it is due at the first
+        bar that closes after it.
+        """
+        day = grid.sessions[session]
+        if self.weekdays is not None and day.day.weekday() not in self.weekdays:
+            return []
+        if self.dte is not None and facts.sessions_to_expiry() not in self.dte:
+            return []
+        if self.kind is not None and facts.expiry_kind() != self.kind:
+            return []
+        bars: list[Ordinal] = []
+        for time in self._moments(grid, session):
+            if not day.open <= time < day.close:
+                continue
+            first = grid.firsts[session]
+            bar = first - 1 if time == day.open else grid.closing_at(session, time)
+            if not bars or bars[-1] != bar:
+                bars.append(bar)
+        return bars
+
+    def _moments(self, grid: Grid, session: int) -> Iterable[Ns]:
+        if self.step is None:
+            return (moment(self.start or "open", grid, session),)
+        opened, closed = grid.sessions[session].open, grid.sessions[session].close
+        start = moment(self.start, grid, session) if self.start else opened + self.step
+        end = moment(self.end, grid, session) if self.end else closed - grid.step
+        return range(start, end + 1, self.step)
+
+
+def _scheduled(schedule: Schedule) -> Callable[[_F], _F]:
+    def mark(function: _F) -> _F:
+        function.__dict__.setdefault("_schedules", []).append(schedule)
+        return function
+
+    return mark
+
+
+def _check_time(text: str) -> str:
+    """Refuse a malformed time where it is written, not when it first comes."""
+    if not isinstance(text, str):
+        raise UsageError(f"{text!r} is no time; write it as '09:20', 'open+5min' or 'close-15min'.")
+    word = text.strip()
+    for name in ("open", "close"):
+        if word == name:
+            return text
+        if word.startswith(name) and word[len(name)] in "+-":
+            duration(word[len(name) + 1 :])
+            return text
+    time_of_day(word)
+    return text
+
+
+def at(
+    time: str,
+    dte: int | Iterable[int] | None = None,
+    weekdays: str | int | Iterable[str | int] | None = None,
+    kind: str | None = None,
+) -> Callable[[_F], _F]:
+    """Call a method when the wall clock reads a time: the bar before it is the newest it sees.
+
+    Parameters
+    ----------
+    time
+        Exchange local time `"09:20"`, or `"open"` (before the first bar), `"open+5min"`,
+        `"close-15min"`. Outside a session's hours it does not come that day.
+    dte
+        Only on days with this many sessions left to the nearest expiry (0: expiry day).
+    weekdays
+        Only on these: `"Thu"`, `3` (Monday is 0), or several.
+    kind
+        Only when the nearest expiry is `"weekly"` or `"monthly"`.
+    """
+    return _scheduled(
+        Schedule(_check_time(time), dte=_dtes(dte), weekdays=_weekdays(weekdays), kind=kind)
+    )
+
+
+def every(step: str, start: str | None = None, end: str | None = None) -> Callable[[_F], _F]:
+    """Call a method every so often; *end* is included.
+
+    Without *start*, first one step after the open; without *end*, for the last time one bar
+    before the close, so that an order can still fill.
+    """
+    for time in (start, end):
+        if time is not None:
+            _check_time(time)
+    return _scheduled(Schedule(start, end, duration(step)))
+
+
+def on_expiry_day(at: str = "15:00", kind: str | None = None) -> Callable[[_F], _F]:
+    """Call a method at a time on days on which the first symbol's nearest expiry settles."""
+    return _scheduled(Schedule(_check_time(at), dte=frozenset((0,)), kind=kind))
+
+
+def _dtes(given: int | Iterable[int] | None) -> frozenset[int] | None:
+    if given is None:
+        return None
+    return frozenset((given,) if isinstance(given, int) else given)
+
+
+def _weekdays(given: str | int | Iterable[str | int] | None) -> frozenset[int] | None:
+    if given is None:
+        return None
+    days = (given,) if isinstance(given, str | int) else given
+    numbers = set()
+    for day in days:
+        name = str(day).strip().lower()[:3]
+        number = day if isinstance(day, int) else _WEEKDAYS.index(name) if name in _WEEKDAYS else -1
+        if not 0 <= number <= 6:
+            raise UsageError(f"{day!r} is no weekday; write 'Mon' … 'Sun', or 0 for Monday.")
+        numbers.add(number)
+    return frozenset(numbers)
+
+
+@dataclass(frozen=True, slots=True)
+class Param:
+    """A declared parameter of a strategy."""
+
+    default: Any
+    min: Any = None
+    max: Any = None
+    step: Any = None
+    choices: tuple[Any, ...] | None = None
+    help: str = ""
+
+    def check(self, owner: str, name: str, value: Any) -> Any:
+        """Return the value if the parameter takes it; `ParamError` otherwise."""
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        wants = isinstance(self.default, int | float) and not isinstance(self.default, bool)
+        if wants and not number:
+            raise ParamError(f"{owner}.{name} is a number ({self.default!r}); got {value!r}.")
+        if isinstance(self.default, bool) and not isinstance(value, bool):
+            raise ParamError(f"{owner}.{name} is True or False; got {value!r}.")
+        if self.choices is not None and value not in self.choices:
+            raise ParamError(f"{owner}.{name}={value!r}: it is one of {list(self.choices)}.")
+        low, high = self.min, self.max
+        if (low is not None and value < low) or (high is not None and value > high):
+            raise ParamError(f"{owner}.{name}={value!r} is outside {low} … {high}.")
+        return value
+
+
+def param(
+    default: Any,
+    min: Any = None,
+    max: Any = None,
+    step: Any = None,
+    choices: Iterable[Any] | None = None,
+    help: str = "",
+) -> Any:
+    """Declare a parameter with its range, choices and meaning."""
+    return Param(default, min, max, step, tuple(choices) if choices is not None else None, help)
+
+
+class Strategy(StrategyBase):
+    """What a backtest runs. Subclass it; give it parameters and hooks.
+
+    Class attributes with plain values are parameters: `Strategy(stop="30%")` overrides them, an
+    unknown one is refused. Hooks are methods of the names below, or decorated with `at`,
+    `every`, `on_expiry_day`.
+    """
+
+    _params: ClassVar[dict[str, Any]] = {}
+
+    def __init__(self, **params: Any) -> None:
+        known = type(self).params()
+        for name, value in known.items():
+            setattr(self, name, value.default if isinstance(value, Param) else value)
+        for name, value in params.items():
+            if name not in known:
+                raise ParamError(
+                    f"{type(self).__name__} has no parameter {name!r}. {did_you_mean(name, known)}"
+                )
+            declared = known[name]
+            if not isinstance(declared, Param):
+                declared = Param(declared)
+            setattr(self, name, declared.check(type(self).__name__, name, value))
+
+    @classmethod
+    def params(cls) -> dict[str, Any]:
+        """Return the parameters by name: their plain defaults, or what `param` declared."""
+        found: dict[str, Any] = {}
+        for klass in reversed(cls.__mro__):
+            if not issubclass(klass, Strategy) or klass is Strategy:
+                continue
+            for name, value in vars(klass).items():
+                plain = isinstance(value, Param | bool | int | float | str | tuple | list | date)
+                if not name.startswith("_") and (plain or value is None):
+                    found[name] = value
+        return found
+
+    @classmethod
+    def scheduled(cls) -> list[tuple[str, Schedule]]:
+        """Names of the scheduled methods with their schedules, in order of definition."""
+        order: dict[str, None] = {}
+        for klass in reversed(cls.__mro__):
+            order |= dict.fromkeys(vars(klass))
+        return [
+            (name, schedule)
+            for name in order
+            for schedule in getattr(getattr(cls, name, None), "_schedules", ())
+        ]
+
+    # Hooks: do nothing unless a subclass says otherwise
+
+    def init(self) -> None:
+        """Prepare indicators; called once, before the first bar."""
+
+    def on_bar(self) -> None:
+        """Act on each closed bar."""
+
+    def on_fill(self, fill: Fill) -> None:
+        """Act on a fill; an order placed here works from the next bar on."""
+
+    def on_stop(self, fill: Fill) -> None:
+        """Act on the fill of a stop, after `on_fill`."""
+
+    def on_reject(self, order: Order) -> None:
+        """Act on an order that the market refused; its `reason` says why."""
+
+    def on_expiry(self, contract: Contract) -> None:
+        """Act on a held contract that has just settled."""
+
+    def on_session_start(self) -> None:
+        """Act before a session's first bar."""
+
+    def on_session_end(self) -> None:
+        """Act when a session's last bar has closed, before settlement."""
+
+    def on_end(self) -> None:
+        """Act once after the last bar."""

@@ -1,0 +1,364 @@
+"""StrategyBase: every verb and every monitoring function a strategy has.
+
+It holds no state of its own: it asks the desk. Prices and money are floats; times are exchange
+local time.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+from datetime import date, datetime
+from types import SimpleNamespace
+from typing import Any
+
+from bestbt.engine.chain import OptionChain
+from bestbt.engine.contract import Contract
+from bestbt.engine.desk import Desk
+from bestbt.engine.grid import duration
+from bestbt.engine.indicators import Indicator, crossed_above
+from bestbt.engine.order import Order, OrderStatus, OrderType
+from bestbt.engine.position import Position
+from bestbt.errors import ContractNotFound, ExpiryNotFound, OrderError
+from bestbt.units import Money, Ordinal, Price, Qty, Right, money
+
+__all__ = ["StrategyBase"]
+
+_MAX_AGE = 5  # bars; a picker takes no row whose price is older
+
+
+class StrategyBase:
+    """The names a strategy inherits."""
+
+    spot: Contract  # the first symbol of the run
+    day: SimpleNamespace  # yours; emptied at each session's start
+    random: random.Random  # seeded: the same in every replay
+    _desk: Desk
+
+    def _bind(self, desk: Desk, seed: int) -> None:
+        self._desk = desk
+        self.spot = desk.spot(desk.symbols[0])
+        self.day = SimpleNamespace()
+        self.random = random.Random(seed)
+
+    # Now
+
+    @property
+    def now(self) -> datetime:
+        """Exchange local time at which the hook runs: the newest bar has just closed."""
+        return self._desk.grid.to_local(self._desk.now)
+
+    @property
+    def today(self) -> date:
+        """Local date of the session."""
+        return self._desk.today
+
+    @property
+    def bar(self) -> Ordinal:
+        """Number of the newest closed bar on the run's grid."""
+        return self._desk.clock.bar
+
+    def contract(self, name: str) -> Contract:
+        """Return a contract by name: `"BANKNIFTY"`, `"NIFTY 2024-02-29 22000 CE"`, `… FUT`."""
+        return self._desk.named(name)
+
+    @property
+    def vix(self) -> Contract:
+        """The volatility index of the first symbol."""
+        symbol = self._desk.symbols[0]
+        name = self._desk.market.vix(symbol)
+        if name is None:
+            raise ContractNotFound(f"{symbol} has no volatility index.")
+        return self._desk.spot(name)
+
+    # Expiries
+
+    def expiries(self, of: str | None = None) -> list[date]:
+        """Listed expiries not yet settled, nearest first."""
+        desk = self._desk
+        return desk.calendar(desk.check_symbol(of)).from_day(desk.unsettled_from)
+
+    def get_closest_expiry(self, of: str | None = None) -> date:
+        """Return the nearest listed expiry not yet settled; today's on an expiry day."""
+        return self.get_weekly_expiry(0, of=of)
+
+    def get_weekly_expiry(self, n: int = 0, of: str | None = None) -> date:
+        """Return the n-th listed expiry from now, the monthly counting as its own week's."""
+        desk = self._desk
+        return desk.calendar(desk.check_symbol(of)).weekly(desk.unsettled_from, n)
+
+    def get_monthly_expiry(
+        self, n: int = 0, after: date | None = None, of: str | None = None
+    ) -> date:
+        """Return the n-th monthly expiry from now, or from a date."""
+        desk = self._desk
+        first = max(after, desk.unsettled_from) if after else desk.unsettled_from
+        return desk.calendar(desk.check_symbol(of)).monthly(first, n)
+
+    def dte(self, contract: Contract) -> int | None:
+        """Sessions left until a contract's expiry, 0 on its day; None where nothing expires."""
+        return contract.dte
+
+    # Contracts
+
+    def futures(self, n: int = 0, of: str | None = None) -> Contract:
+        """Return the n-th listed future from now: 0 is the near month."""
+        desk = self._desk
+        symbol = desk.check_symbol(of)
+        expiry = desk.calendar(symbol, "future").weekly(desk.unsettled_from, n)
+        spec = desk.feed.future(symbol, expiry)
+        if spec is None:
+            raise ContractNotFound(f"No {symbol} future of {expiry} in the store.")
+        return desk.contract(spec)
+
+    def option(
+        self, strike: float, right: Right, expiry: date | None = None, of: str | None = None
+    ) -> Contract:
+        """Return an option by strike; of the nearest expiry unless told otherwise."""
+        chain = self.chain(expiry, of=of)
+        return chain.call(strike) if _right(right) == "CE" else chain.put(strike)
+
+    def chain(self, expiry: date | None = None, of: str | None = None) -> OptionChain:
+        """Return the option chain of an expiry, the nearest unless told otherwise."""
+        desk = self._desk
+        symbol = desk.check_symbol(of)
+        calendar = desk.calendar(symbol)
+        if expiry is None:
+            expiry = calendar.weekly(desk.unsettled_from)
+        elif expiry not in calendar:
+            near = ", ".join(str(d) for d in calendar.from_day(desk.unsettled_from)[:3])
+            raise ExpiryNotFound(
+                f"{symbol} has no expiry on {expiry}; the next listed are {near or 'none'}."
+            )
+        return desk.chain(symbol, expiry)
+
+    def get_atm(
+        self,
+        right: Right,
+        expiry: date | None = None,
+        offset: int = 0,
+        of: str | None = None,
+        max_age: int = _MAX_AGE,
+    ) -> Contract | None:
+        """Return the option at the money, or *offset* strikes out of it (−1: one in).
+
+        At the money is the listed strike nearest to the spot's newest price, the lower one on a
+        tie. An option without a price in the last *max_age* bars is not exchanged for a
+        neighbour: the answer is then None, with the reason in the log.
+
+        Parameters
+        ----------
+        right
+            `"CE"` or `"PE"`.
+        expiry
+            The nearest one not settled unless told otherwise.
+        offset
+            Strikes out of the money, for either right.
+        of
+            Another underlying of the run.
+        max_age
+            In bars.
+        """
+        chain = self.chain(expiry, of=of)
+        found = chain.offset(_right(right), offset)
+        if isinstance(found, Contract):
+            age = found.age
+            if age is not None and age <= max_age:
+                return found
+            old = "no price yet" if age is None else f"a price {age} bars old"
+            found = f"{found.name} has {old} (max_age={max_age})"
+        self._desk.why_none = found
+        self._desk.note("none", f"get_atm({right!r}): {found}")
+        return None
+
+    # Orders
+
+    def buy(
+        self,
+        contract: Contract | None,
+        lots: int | None = None,
+        *,
+        qty: Qty | None = None,
+        type: OrderType = "market",
+        trigger: Price | None = None,
+        sl: Price | str | None = None,
+        tag: str = "",
+    ) -> Order | None:
+        """Buy at the next bar.
+
+        Parameters
+        ----------
+        contract
+            What to buy. None (a picker that found nothing) is one logged refusal.
+        lots, qty
+            Whole lots, or units that are whole lots; one of the two.
+        type
+            `"market"`, or `"slm"`: trade once the price touches *trigger*.
+        trigger
+            Price of an `"slm"`.
+        sl
+            Protected stop that lives while the position does: a price, `"25%"` or `"30pts"`
+            from the fill's price to the adverse side.
+        tag
+            Yours; carried to fills and trades.
+
+        Returns
+        -------
+        Order or None
+            The working order; None when refused.
+
+        Raises
+        ------
+        OrderError
+            For an index, an expired contract, or a size that is no whole positive number of lots.
+        """
+        return self._desk.enter(
+            contract, +1, lots=lots, qty=qty, type=type, trigger=trigger, sl=sl, tag=tag
+        )
+
+    def sell(
+        self,
+        contract: Contract | None,
+        lots: int | None = None,
+        *,
+        qty: Qty | None = None,
+        type: OrderType = "market",
+        trigger: Price | None = None,
+        sl: Price | str | None = None,
+        tag: str = "",
+    ) -> Order | None:
+        """Sell at the next bar; the parameters are those of `buy`."""
+        return self._desk.enter(
+            contract, -1, lots=lots, qty=qty, type=type, trigger=trigger, sl=sl, tag=tag
+        )
+
+    def exit(self, what: Contract | Position | None) -> Order | None:
+        """Close what is held of a contract, or a position, at its next live bar."""
+        if what is None:
+            self._desk.note("refused", "exit(None): there is nothing to exit")
+            return None
+        contract = what.contract if isinstance(what, Position) else what
+        if not isinstance(contract, Contract):
+            raise OrderError(f"exit({what!r}): a contract or a position is needed.")
+        return self._desk.exit(contract)
+
+    def exit_all(self) -> None:
+        """Close every open position at its next live bar; cancel entries still waiting."""
+        self._desk.exit_all()
+
+    # Monitoring
+
+    def get_opened_positions(self, tag: str | None = None) -> list[Position]:
+        """Open positions, oldest first."""
+        held = self._desk.portfolio.positions.values()
+        return [p for p in held if tag is None or p.tag == tag]
+
+    def get_active_position(self, contract: Contract | None = None) -> Position | None:
+        """Return the open position in a contract, or the oldest open one."""
+        if contract is not None:
+            return self._desk.position(contract)
+        return next(iter(self._desk.portfolio.positions.values()), None)
+
+    def is_position_opened(self, contract: Contract | None = None) -> bool:
+        """Whether a contract, or anything at all, is held."""
+        return self.get_active_position(contract) is not None
+
+    def get_orders(self, status: OrderStatus | None = None) -> Sequence[Order]:
+        """Orders of the run so far, oldest first; those working are found without a search."""
+        if status == "working":
+            return list(self._desk.exchange.working)
+        return [o for o in self._desk.orders if status is None or o.status == status]
+
+    def get_pnl(self, contract: Contract | None = None) -> Money:
+        """Realized and unrealized profit, before charges, of a contract or of the run."""
+        return self.get_realized_pnl(contract) + self.get_unrealized_pnl(contract)
+
+    def get_realized_pnl(self, contract: Contract | None = None) -> Money:
+        """Realized profit before charges, first in first out."""
+        if contract is None:
+            return money(self._desk.portfolio.realized)
+        return self._desk.realized(contract)
+
+    def get_unrealized_pnl(self, contract: Contract | None = None) -> Money:
+        """Profit of what is held at the newest marks."""
+        if contract is None:
+            return money(self._desk.portfolio.unrealized)
+        return self._desk.unrealized(contract)
+
+    @property
+    def balance(self) -> Money:
+        """Cash: premium received is in it, premium paid is not."""
+        return money(self._desk.portfolio.cash)
+
+    @property
+    def equity(self) -> Money:
+        """Cash and the worth of the open positions at their newest marks."""
+        return money(self._desk.portfolio.equity)
+
+    @property
+    def today_pnl(self) -> Money:
+        """Equity less that of yesterday's close: the overnight gap is in it."""
+        return self._since("day")
+
+    @property
+    def this_weeks_pnl(self) -> Money:
+        """Equity less that before this ISO week."""
+        return self._since("week")
+
+    @property
+    def this_month_pnl(self) -> Money:
+        """Equity less that before this calendar month."""
+        return self._since("month")
+
+    @property
+    def this_year_pnl(self) -> Money:
+        """Equity less that before this calendar year."""
+        return self._since("year")
+
+    def _since(self, period: str) -> Money:
+        portfolio = self._desk.portfolio
+        return money(portfolio.equity - portfolio.base[period])
+
+    # Indicators and notes
+
+    def indicator(
+        self,
+        function: Callable[..., Any],
+        *args: Any,
+        of: Contract | None = None,
+        bar: str | None = None,
+    ) -> Indicator:
+        """Compute a causal function over a contract's columns once; read it as `ind[0]`, `ind[-1]`.
+
+        Parameters
+        ----------
+        function
+            Takes arrays and returns one value a bar, each from its own and earlier bars only.
+        *args
+            Column names (`"open"`, `"high"`, `"low"`, `"close"`, `"volume"`, `"oi"`) stand for
+            their arrays, shape ``(n,)``, float64; anything else is passed on.
+        of
+            The contract; the spot unless told otherwise.
+        bar
+            Timeframe, such as `"5min"`, aligned to the session's open.
+        """
+        contract = of if of is not None else self.spot
+        if contract.columns is None:
+            raise ContractNotFound(f"{contract.name} has no price in this run: no indicator of it.")
+        desk = self._desk
+        step = duration(bar) if bar is not None else None
+        return Indicator(
+            desk.clock, desk.grid, contract.columns, function, args, step=step, name=contract.name
+        )
+
+    crossed_above = staticmethod(crossed_above)
+
+    def log(self, text: str, **values: Any) -> None:
+        """Write a line into the run's log."""
+        self._desk.note("log", text, **values)
+
+
+def _right(right: Right) -> Right:
+    if right not in ("CE", "PE"):
+        raise OrderError(f"{right!r} is no right of an option; it is 'CE' (call) or 'PE' (put).")
+    return right
