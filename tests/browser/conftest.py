@@ -14,8 +14,9 @@ from urllib.error import URLError
 from urllib.request import urlopen
 
 import pytest
-from driver import Lab, Server
 from playwright.sync_api import Browser, Page, sync_playwright
+
+from tests.browser.driver import Lab, Server
 
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
 START_SECONDS = 60  # a cold JupyterLab on a busy machine

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from driver import Lab
 from playwright.sync_api import expect
+
+from tests.browser.driver import Lab
 
 
 def test_a_cell_runs_and_shows_its_value(lab: Lab) -> None:
