@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import enum
 import math
+from collections.abc import Sequence
 from datetime import date
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -15,7 +16,7 @@ from bestbt.engine.grid import Clock
 from bestbt.engine.ports import AssetType, ContractSpec
 from bestbt.engine.prices import PriceColumns
 from bestbt.errors import InvariantError
-from bestbt.units import MONEY_SCALE, Money, Ordinal, Price, RawPrice, Right
+from bestbt.units import MONEY_SCALE, POINTS, Money, Ordinal, Price, RawPrice, Right
 
 if TYPE_CHECKING:  # what a contract's own verbs hand back
     from bestbt.engine.order import Order
@@ -24,6 +25,7 @@ if TYPE_CHECKING:  # what a contract's own verbs hand back
 __all__ = ["Contract", "ContractState", "Trader"]
 
 _NAN = math.nan
+_NEVER: Ordinal = 1 << 62
 
 
 class ContractState(enum.Enum):
@@ -87,44 +89,54 @@ class Contract:
             raise InvariantError(f"{self.name}: price scale {spec.scale} does not divide 10,000.")
         self._clock = clock
         self._desk = desk
+        self._loaded = False
+        self._columns: PriceColumns | None = None
+        self._first: Ordinal = _NEVER
+        self._open: Sequence[Price] = ()
+        self._high: Sequence[Price] = ()
+        self._low: Sequence[Price] = ()
+        self._close: Sequence[Price] = ()
 
     def __repr__(self) -> str:
         return f"<{self.name}>"
 
-    def __getattr__(self, name: str) -> Any:
-        # The columns are loaded when one of them is first read; from then on they are plain
-        # attributes, so that a price costs one index into a memoryview.
-        if name in ("_open", "_high", "_low", "_close"):
-            self.__dict__[name] = (
-                getattr(self.columns, name[1:]) if self.columns else memoryview(b"")
-            )
-        elif name == "_first":
-            self.__dict__[name] = self.columns.first if self.columns else 1 << 62
-        elif name == "columns":
-            self.__dict__[name] = self._desk.columns(self.spec)
-        else:
-            raise AttributeError(
-                f"{type(self).__name__} {self.__dict__.get('name', '')} has no attribute {name!r}"
-            )
-        return self.__dict__[name]
+    # Prices at the clock. Until the columns are loaded, `_first` lies beyond every bar, so that a
+    # read takes the slow way once; from then on a price costs one index. (A `__getattr__` that
+    # loads on first use would slow every attribute of the class.)
 
-    columns: PriceColumns | None
-    _first: Ordinal
-    _open: memoryview
-    _high: memoryview
-    _low: memoryview
-    _close: memoryview
+    @property
+    def columns(self) -> PriceColumns | None:
+        """The price columns, loaded when first asked for; None: no live bar in this run."""
+        if not self._loaded:
+            self._loaded = True
+            self._columns = columns = self._desk.columns(self.spec)
+            if columns is not None:
+                self._first = columns.first
+                views = (columns.open, columns.high, columns.low, columns.close)
+                # What is watched at every bar is read from lists, twice as fast; options are many.
+                if self.asset != "option":
+                    views = tuple(view.tolist() for view in views)  # type: ignore[assignment]
+                self._open, self._high, self._low, self._close = views
+        return self._columns
 
-    # Prices at the clock. After its end an expired contract keeps its last ones.
+    def _aside(self, column: str) -> Price:
+        """Read where the clock is off the columns: before the first live bar, after the end."""
+        columns = self.columns
+        i = self._offset()
+        if columns is None or i < 0:
+            return _NAN
+        late = self._clock.bar >= columns.end
+        view: Sequence[Price] = columns.close if late else getattr(columns, column)
+        return view[i]
 
     @property
     def price(self) -> Price:
         """Newest live close."""
         i = self._clock.bar - self._first
         try:
-            return self._close[i] if i >= 0 else _NAN
+            return self._close[i] if i >= 0 else self._aside("close")
         except IndexError:
-            return self._close[-1]
+            return self._aside("close")
 
     close = price
 
@@ -133,41 +145,45 @@ class Contract:
         """Open of the newest closed bar (of a stale one: the last live close)."""
         i = self._clock.bar - self._first
         try:
-            return self._open[i] if i >= 0 else _NAN
+            return self._open[i] if i >= 0 else self._aside("open")
         except IndexError:
-            return self._close[-1]
+            return self._aside("open")
 
     @property
     def high(self) -> Price:
         """High of the newest closed bar."""
         i = self._clock.bar - self._first
         try:
-            return self._high[i] if i >= 0 else _NAN
+            return self._high[i] if i >= 0 else self._aside("high")
         except IndexError:
-            return self._close[-1]
+            return self._aside("high")
 
     @property
     def low(self) -> Price:
         """Low of the newest closed bar."""
         i = self._clock.bar - self._first
         try:
-            return self._low[i] if i >= 0 else _NAN
+            return self._low[i] if i >= 0 else self._aside("low")
         except IndexError:
-            return self._close[-1]
+            return self._aside("low")
 
     def _offset(self) -> int:
         """Index of the newest closed bar in the columns; -1 where there is none."""
-        if self.columns is None:
+        columns = self.columns
+        if columns is None:
             return -1
-        return min(self._clock.bar - self.columns.first, self.columns.n - 1)
+        return min(self._clock.bar - columns.first, columns.n - 1)
 
     @property
     def age(self) -> int | None:
         """Bars since the last live price, 0 when this bar is live; None before the first."""
         i = self._offset()
-        if i < 0 or self.columns is None:
+        columns = self._columns
+        if i < 0 or columns is None:
             return None
-        return self._clock.bar - self.columns.first - int(self.columns.newest[i])
+        if columns.live[i]:
+            return self._clock.bar - columns.first - i
+        return self._clock.bar - columns.first - int(columns.newest[i])
 
     @property
     def volume(self) -> int | None:
@@ -204,7 +220,8 @@ class Contract:
     def mark(self) -> RawPrice:
         """Raw price the books are marked with: the newest live close; 0 before the first."""
         i = self._offset()
-        return self.columns.marks[i] if self.columns is not None and i >= 0 else 0
+        columns = self._columns
+        return int(columns.points[POINTS * i + 3]) if columns is not None and i >= 0 else 0
 
     # State and verbs.
 
@@ -213,8 +230,7 @@ class Contract:
         """Whether the contract is inactive, active or expired."""
         if self.is_expired:
             return ContractState.EXPIRED
-        loaded = "columns" in self.__dict__
-        return ContractState.ACTIVE if loaded else ContractState.INACTIVE
+        return ContractState.ACTIVE if self._loaded else ContractState.INACTIVE
 
     @property
     def is_active(self) -> bool:

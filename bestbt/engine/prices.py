@@ -7,6 +7,8 @@ every other bar repeats the last live close, and nothing trades on it.
 
 from __future__ import annotations
 
+from functools import cached_property
+
 import numpy as np
 import numpy.typing as npt
 
@@ -126,27 +128,36 @@ class PriceColumns:
         )
 
     # What a strategy reads: floats, one contiguous column each, made when first asked for.
-    # One item of a memoryview is a plain float and costs a quarter of a numpy scalar.
+    # One item of a memoryview is a plain number and costs a quarter of a numpy scalar.
 
-    def __getattr__(self, name: str) -> memoryview:
-        quads = self.__dict__["points"].reshape(-1, POINTS)  # never asked before it is set
-        if name == "open":
-            column = quads[:, 0] / self.scale
-        elif name == "high":
-            column = np.maximum(quads[:, 1], quads[:, 2]) / self.scale
-        elif name == "low":
-            column = np.minimum(quads[:, 1], quads[:, 2]) / self.scale
-        elif name == "close":
-            column = quads[:, 3] / self.scale
-        elif name == "marks":  # raw closes: what the books are marked with
-            column = np.ascontiguousarray(quads[:, 3])
-        elif name == "newest":  # offset from `first` of the newest live bar, for each bar
-            column = np.maximum.accumulate(np.where(self.live, np.arange(self.n), 0))
-        else:
-            raise AttributeError(name)
-        view = memoryview(column)
-        self.__dict__[name] = view
-        return view
+    @cached_property
+    def open(self) -> memoryview:
+        """Opens as floats, shape ``(n,)``."""
+        return (self._quads[:, 0] / self.scale).data
+
+    @cached_property
+    def high(self) -> memoryview:
+        """Highs as floats."""
+        return (np.maximum(self._quads[:, 1], self._quads[:, 2]) / self.scale).data
+
+    @cached_property
+    def low(self) -> memoryview:
+        """Lows as floats."""
+        return (np.minimum(self._quads[:, 1], self._quads[:, 2]) / self.scale).data
+
+    @cached_property
+    def close(self) -> memoryview:
+        """Closes as floats."""
+        return (self._quads[:, 3] / self.scale).data
+
+    @cached_property
+    def newest(self) -> memoryview:
+        """Offset from `first` of the newest live bar, for each bar."""
+        return np.maximum.accumulate(np.where(self.live, np.arange(self.n), 0)).data
+
+    @property
+    def _quads(self) -> npt.NDArray[np.int32]:
+        return self.points.reshape(-1, POINTS)
 
     def next_live(self, bar: Ordinal) -> Ordinal:
         """First live bar at or after *bar*; `end` when there is none."""
