@@ -22,7 +22,7 @@ ROOT = Path(__file__).resolve().parent.parent
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("errors", "units"),
     ("engine",),
-    ("markets",),
+    ("markets", "testing"),
     ("store",),
     ("report",),
     ("sweep", "cell"),
@@ -57,8 +57,8 @@ ENGINE: tuple[str, ...] = (
     "strategy_base",
     "strategy",
     "feeder",
-    "simulation",
     "result",
+    "simulation",
 )
 
 # What each layer may import from outside, at the top of a file.
@@ -67,7 +67,8 @@ THIRD_PARTY: dict[str, set[str]] = {
     "units": set(),
     "engine": {"numpy"},
     "markets": {"numpy"},
-    "store": {"numcodecs", "numpy", "pandas", "platformdirs", "pyarrow", "sqlalchemy", "tqdm"},
+    "testing": {"numpy"},
+    "store": {"numcodecs", "numpy", "pandas", "platformdirs", "pyarrow", "sqlalchemy"},
     "report": {"numpy", "pandas"},
     "sweep": {"numpy", "pandas"},
     "cell": {"numpy", "pyflakes"},
@@ -81,6 +82,7 @@ THIRD_PARTY: dict[str, set[str]] = {
 # Imports inside a function: only a heavy library behind a method that most users never call.
 INSIDE_FUNCTIONS: dict[str, set[str]] = {
     "bestbt.engine.chain": {"pandas"},  # OptionChain.to_frame
+    "bestbt.store.store": {"tqdm"},  # the progress bar of an import
 }
 
 # `import bestbt` must stay quick: none of these before something needs it.
