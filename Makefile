@@ -7,7 +7,7 @@ VENV ?= .venv
 
 BIN := $(VENV)/bin
 READY := $(VENV)/installed
-NOTEBOOK := notebooks/01-first-backtest.ipynb
+NOTEBOOK := 01-first-backtest.ipynb
 LOCK := requirements-dev.lock
 
 # The browser tests drive a real Chromium; a machine without one leaves them out.
@@ -27,7 +27,8 @@ lab: check-port $(READY)
 	@echo "==> The demo market (synthetic), if the store is empty"
 	@$(BIN)/bestbt demo --if-empty
 	@echo "==> JupyterLab on port $(PORT); Ctrl-C twice ends it"
-	@$(BIN)/jupyter lab --port=$(PORT) --ServerApp.port_retries=0 $(AS_ROOT) $(NOTEBOOK)
+	@$(BIN)/jupyter lab --port=$(PORT) --ServerApp.port_retries=0 $(AS_ROOT) \
+		--ServerApp.root_dir=notebooks --LabApp.default_url=/lab/tree/$(NOTEBOOK)
 
 test: lint
 ifeq ($(BESTBT_CHROMIUM),)
