@@ -509,9 +509,17 @@ def _schedule(day: date, asset: AssetType, exchange: str) -> FeeSchedule:
             f"No schedule of charges for {exchange} {asset}s on {day}: no source tells "
             f'{", ".join(missing)}; pass `fees=` (`fees="none"` for none).'
         )
-    raw = {name: _billionths(rates[name]) for name in names if name != "brokerage"}
-    flat = FeeSchedule(brokerage=int(Decimal(rates["brokerage"]) * MONEY_SCALE))
-    return replace(flat, **raw)
+    rate = {name: _billionths(rates[name]) for name in names}
+    return FeeSchedule(
+        brokerage=int(Decimal(rates["brokerage"]) * MONEY_SCALE),
+        brokerage_rate=rate.get("brokerage_rate", 0),
+        exchange=rate["exchange"],
+        sebi=rate["sebi"],
+        stamp=rate["stamp"],
+        stt=rate["stt"],
+        stt_exercise=rate.get("stt_exercise", 0),
+        gst=rate["gst"],
+    )
 
 
 def charges(
@@ -595,6 +603,10 @@ class India:
     tick_size = staticmethod(tick_size)
     settlement = staticmethod(settlement)
     charges = staticmethod(charges)
+
+    def vix(self, symbol: str) -> str | None:
+        """Name of the volatility index: NIFTY's, which traders read for every Indian index."""
+        return "INDIAVIX" if symbol in SYMBOLS else None
 
     def fees(self, gst_on_sebi: bool = True) -> FeeModel:
         """Return the dated charges; `gst_on_sebi=False` as brokers' older bills had it."""
