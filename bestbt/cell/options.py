@@ -1,0 +1,295 @@
+"""The line of the magic: symbols and options, refused by name when unknown."""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import keyword
+import re
+import shlex
+from calendar import monthrange
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from types import MappingProxyType
+from typing import Any, NoReturn
+
+from bestbt.engine.grid import duration
+from bestbt.errors import UsageError, did_you_mean
+
+__all__ = ["CellOptions", "parse_capital", "parse_options"]
+
+# Options of the manual that this version does not have yet.
+_LATER = (
+    "--path",
+    "--preset",
+    "--margin",
+    "--no-margin",
+    "--sweep",
+    "--workers",
+    "--cluster",
+    "--check-lookahead",
+)
+
+
+@dataclass(frozen=True)
+class CellOptions:
+    """What a `%%backtest` line asks for; None where it says nothing.
+
+    `start` and `end` are inclusive days, `capital` is in currency, `bar` a duration as text.
+    `slippage` is a number of currency units, or text for the run to understand (`"2ticks"`,
+    `"0.5%"`). `help` is the help text when it was asked for: nothing else is to be done then.
+    """
+
+    symbols: tuple[str, ...]
+    start: date | None = None
+    end: date | None = None
+    warmup: int = 0
+    capital: float | None = None
+    params: Mapping[str, object] = field(default_factory=lambda: MappingProxyType({}))
+    name: str = "run"
+    store: str | None = None
+    bar: str | None = None
+    slippage: float | str | None = None
+    fees: str | None = None
+    fill_at: str | None = None
+    step: bool = False
+    wait: bool = False
+    view: bool = True
+    check_only: bool = False
+    save: str | None = None
+    help: str | None = None
+
+
+def parse_options(line: str) -> CellOptions:
+    """Parse the line behind `%%backtest`.
+
+    Parameters
+    ----------
+    line
+        Symbols and options, quoted as in a shell.
+
+    Raises
+    ------
+    UsageError
+        An unknown option (with the nearest known one), one of a later version, or a value that
+        makes no sense.
+
+    Examples
+    --------
+    >>> asked = parse_options("NIFTY --from 2024-01 --to 2024-03 --capital 10L --set stop=25%")
+    >>> asked.symbols, str(asked.start), str(asked.end), asked.capital
+    (('NIFTY',), '2024-01-01', '2024-03-31', 1000000.0)
+    >>> dict(asked.params)
+    {'stop': '25%'}
+    """
+    words = _words(line)
+    if "--help" in words or "-h" in words:
+        return CellOptions((), help=_PARSER.format_help())
+    for word in words:
+        _known(word)
+    asked = vars(_PARSER.parse_args(words))
+    if not asked["symbols"] and not asked["check_only"]:
+        raise UsageError(
+            "No symbol was given; name one: `%%backtest NIFTY`. `%bestbt coverage` lists them."
+        )
+    start, end = asked["start"], asked["end"]
+    if start is not None and end is not None and start > end:
+        raise UsageError(f"--from {start} is after --to {end}; swap them.")
+    params = {}
+    for name, value in asked.pop("params"):
+        if name in params:
+            raise UsageError(f"--set {name} was given twice; leave one.")
+        params[name] = value
+    asked["symbols"] = tuple(asked["symbols"])
+    return CellOptions(params=MappingProxyType(params), **asked)
+
+
+def _words(line: str) -> list[str]:
+    try:
+        return shlex.split(line)
+    except ValueError as error:
+        raise UsageError(f"The line {line!r} cannot be read ({error}); close the quote.") from error
+
+
+def _known(word: str) -> None:
+    """Refuse an option that does not exist, before argparse guesses."""
+    name = word.partition("=")[0]
+    if not re.fullmatch(r"--?[A-Za-z][\w-]*", name) or name in _OPTIONS:
+        return
+    if name in _LATER:
+        raise UsageError(f"{name} is not in this version of bestbt; leave it out.")
+    raise UsageError(f"%%backtest has no option {name}. {did_you_mean(name, _OPTIONS)}")
+
+
+# --- values ---
+
+_UNITS = {"": 1, "K": 10**3, "L": 10**5, "LAKH": 10**5, "M": 10**6, "CR": 10**7}
+
+
+def parse_capital(text: str) -> float:
+    """Return a sum of money as people write it; `UsageError` when it is no positive number.
+
+    >>> [parse_capital(text) for text in ("1000000", "10L", "1.5Cr", "250k", "10,00,000")]
+    [1000000.0, 1000000.0, 15000000.0, 250000.0, 1000000.0]
+    """
+    found = re.fullmatch(
+        r"(\d[\d,_]*(?:\.\d+)?|\.\d+)\s*([A-Z]*)", text.strip().upper(), flags=re.ASCII
+    )
+    if found is None or found[2] not in _UNITS:
+        raise UsageError(
+            f"--capital {text}: no amount of money; write it as 1000000, 10L, 1Cr or 250k."
+        )
+    # str * int would lose paise of 0.1Cr: multiply as exact decimals, then round once
+    whole, _, part = found[1].replace(",", "").replace("_", "").partition(".")
+    amount = float(int((whole or "0") + part) * _UNITS[found[2]] / 10 ** len(part))
+    if amount <= 0:
+        raise UsageError(f"--capital {text}: a run needs some; write it as 1000000 or 10L.")
+    return amount
+
+
+def _day(text: str, last: bool, option: str) -> date:
+    try:
+        if month := re.fullmatch(r"(\d{4})-(\d{2})", text):
+            year, number = int(month[1]), int(month[2])
+            return date(year, number, monthrange(year, number)[1] if last else 1)
+        if re.fullmatch(r"\d{4}-\d{2}-\d{2}", text):
+            return date.fromisoformat(text)
+    except ValueError:  # no such day or month: refused below
+        pass
+    raise UsageError(f"{option} {text}: no date; write it as 2024-01-31, or 2024-01 for the month.")
+
+
+def _first_day(text: str) -> date:
+    return _day(text, last=False, option="--from")
+
+
+def _last_day(text: str) -> date:
+    return _day(text, last=True, option="--to")
+
+
+def _warmup(text: str) -> int:
+    if not (text.isascii() and text.isdigit()):
+        raise UsageError(f"--warmup {text}: no number of sessions; write it as 5.")
+    return int(text)
+
+
+def _setting(text: str) -> tuple[str, object]:
+    name, equals, value = text.partition("=")
+    if not equals or not name.isidentifier():
+        raise UsageError(f'--set {text}: write it as name=value, such as --set "stop=25%".')
+    try:
+        return name, ast.literal_eval(value)
+    except (ValueError, SyntaxError):
+        return name, value  # "25%", "weekly": text needs no quotes
+
+
+def _variable(text: str) -> str:
+    if not text.isidentifier() or keyword.iskeyword(text):
+        raise UsageError(f"--as {text}: no name of a variable; write it as --as straddle.")
+    return text
+
+
+def _bar(text: str) -> str:
+    try:
+        duration(text)
+    except UsageError as error:
+        raise UsageError(f"--bar {text}: no duration; write it as 1min or 5min.") from error
+    return text
+
+
+def _slippage(text: str) -> float | str:
+    try:
+        value = float(text)
+    except ValueError:
+        return text
+    if not 0 <= value < float("inf"):
+        raise UsageError(f"--slippage {text}: cannot be negative; write 0 for none.")
+    return value
+
+
+_FILL_AT = {"next_open": "next_open", "next-open": "next_open", "close": "close"}
+
+
+def _fill_at(text: str) -> str:
+    if text not in _FILL_AT:
+        raise UsageError(f"--fill-at {text}: it is next_open (default) or close.")
+    return _FILL_AT[text]
+
+
+# --- the parser ---
+
+
+class _Parser(argparse.ArgumentParser):
+    """argparse that raises instead of printing and exiting."""
+
+    def error(self, message: str) -> NoReturn:
+        message = re.sub(r"argument (\S+): ignored explicit.*", r"\1 takes no value", message)
+        raise UsageError(f"%%backtest: {message}. `%%backtest --help` lists the options.")
+
+
+def _parser() -> _Parser:
+    parser = _Parser(
+        prog="%%backtest",
+        usage="%(prog)s SYMBOL… [options]",
+        description="Check the strategy in this cell and run it over stored prices.",
+        add_help=False,
+        allow_abbrev=False,
+        # the width of a cell, not of the terminal the kernel was started from
+        formatter_class=lambda prog: argparse.HelpFormatter(prog, max_help_position=30, width=100),
+    )
+
+    def option(*names: str, **more: Any) -> None:
+        if more.get("action") is None:
+            more.setdefault("default", None)
+        parser.add_argument(*names, **more)
+
+    parser.add_argument("symbols", nargs="*", metavar="SYMBOL", help="such as NIFTY")
+    option("--from", dest="start", type=_first_day, metavar="DAY", help="first day: 2024-01-31")
+    option("--to", dest="end", type=_last_day, metavar="DAY", help="last day; 2024-01: the month's")
+    option(
+        "--warmup",
+        type=_warmup,
+        default=0,
+        metavar="N",
+        help="sessions before --from that indicators may read (default 0)",
+    )
+    option("--capital", type=parse_capital, metavar="SUM", help="1000000, 10L, 1Cr or 250k")
+    option(
+        "--set",
+        dest="params",
+        type=_setting,
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="a parameter of the strategy; repeatable",
+    )
+    option(
+        "--as",
+        dest="name",
+        type=_variable,
+        default="run",
+        metavar="NAME",
+        help="the run's variable (default run)",
+    )
+    option("--store", metavar="URL", help="where prices are (default: your own store)")
+    option("--bar", type=_bar, metavar="STEP", help="bars of the run, such as 1min")
+    option(
+        "--slippage",
+        type=_slippage,
+        metavar="RULE",
+        help="0, ticks or percent, instead of the default",
+    )
+    option("--fees", metavar="NAME", help="a charge schedule, or none")
+    option("--fill-at", type=_fill_at, metavar="WHEN", help="next_open (default) or close")
+    option("--step", action="store_true", help="open paused at the first bar")
+    option("--wait", action="store_true", help="return when the run has finished")
+    option("--no-view", dest="view", action="store_false", help="text only")
+    option("--check-only", action="store_true", help="check the cell, run nothing")
+    option("--save", metavar="NAME", help="keep the run in the store under a name")
+    option("--help", action="store_true", dest="help", help="show this text", default=None)
+    return parser
+
+
+_PARSER = _parser()
+_OPTIONS = frozenset(name for action in _PARSER._actions for name in action.option_strings)
