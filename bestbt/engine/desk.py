@@ -418,6 +418,7 @@ class Desk:
             f"{contract.name} settled at {worth / contract.spec.scale:g} "
             f"({value.source} {index.symbol} {value.raw / index.spec.scale:g})",
             source=value.source,
+            value=value.raw / index.spec.scale,
         )
         if value.source != "official":
             self.estimated.append((contract, value.source))
