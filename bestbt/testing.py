@@ -36,12 +36,13 @@ from bestbt.engine.ports import (
     SettlementRule,
 )
 from bestbt.engine.prices import PriceColumns, path_points
+from bestbt.engine.result import Result
 from bestbt.engine.simulation import Simulation
-from bestbt.engine.strategy import Strategy
+from bestbt.engine.strategy import Strategy, at
 from bestbt.errors import ContractNotFound
 from bestbt.units import MINUTE, MONEY_SCALE, Money, Ns, RawPrice, Right
 
-__all__ = ["MemoryFeed", "PlainMarket", "simulate"]
+__all__ = ["MemoryFeed", "PlainMarket", "example_result", "simulate"]
 
 _IST = ZoneInfo("Asia/Kolkata")
 
@@ -197,3 +198,21 @@ def simulate(
         **options,
     )
     return simulation.run() if run else simulation
+
+
+def example_result() -> Result:
+    """Return the smallest run with a trade: a call bought at 4 and settled at 2.
+
+    >>> [(f.side, abs(f.qty), f.price, f.kind) for f in example_result().fills]
+    [('BUY', 50, 4.0, 'entry'), ('SELL', 50, 2.0, 'settlement')]
+    """
+
+    class Buyer(Strategy):
+        @at("09:17")
+        def enter(self) -> None:
+            self.buy(self.option(100, "CE"), lots=1)
+
+    feed = MemoryFeed("NIFTY", days=["2024-01-01"], minutes=5)
+    feed.add_index([100, 101, 102, 103, 104])
+    feed.add_option("2024-01-01", 100, "CE", [3, 3, 4, 4, 5])
+    return simulate(Buyer, feed).result
