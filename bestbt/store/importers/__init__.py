@@ -1,1 +1,25 @@
 """One file per vendor format."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from bestbt.errors import ImportRefused, did_you_mean
+from bestbt.markets.india import India
+from bestbt.store.importers import long_bars
+from bestbt.store.importers.long_bars import contract
+from bestbt.store.sanitise import Sheet
+
+__all__ = ["FORMATS", "contract", "read"]
+
+FORMATS = {"long-bars": long_bars.read}
+
+
+def read(
+    file: Path, market: India, *, format: str | None, symbol: str | None, **options: Any
+) -> Sheet:
+    """Read a file in the format named, or in the one that its content shows."""
+    if format is not None and format not in FORMATS:
+        raise ImportRefused(f"No format {format!r}. {did_you_mean(format, FORMATS)}")
+    return FORMATS[format or "long-bars"](file, market, symbol=symbol, **options)

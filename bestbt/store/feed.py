@@ -1,0 +1,435 @@
+"""StoreFeed: the engine's `Feed`, read from the store.
+
+plan      which sessions make the grid: those in the range with an index bar  (once a range)
+listed    what an expiry has: one query, no prices
+columns   prices of one contract on the grid: at first use, then from `Slabs`
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from bestbt.engine.grid import Grid, Session
+from bestbt.engine.ports import AssetType, ContractSpec, Expiry, ExpiryKind, Listing
+from bestbt.engine.prices import PriceColumns
+from bestbt.errors import ContractNotFound, DataGap, UsageError
+from bestbt.store.reading import Reader, Stored
+from bestbt.store.sanitise import local_days
+from bestbt.store.segments import Bars, Segment, concatenate
+from bestbt.store.slabs import Slabs
+from bestbt.units import DAY, POINTS, Ns, Ordinal, RawPrice
+
+__all__ = ["Plan", "StoreFeed", "on_grid", "plan", "union_sessions"]
+
+_EPOCH = date(1970, 1, 1).toordinal()
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The grid of a range of dates, and what is absent from it."""
+
+    symbols: tuple[str, ...]
+    grid: Grid
+    start_bar: Ordinal
+    missing_days: tuple[date, ...]
+
+    @cached_property
+    def fingerprint(self) -> bytes:
+        """Tell grids apart: two of the same bars are the same."""
+        return hashlib.blake2b(
+            self.grid.starts.tobytes() + self.grid.step.to_bytes(8, "little"), digest_size=16
+        ).digest()
+
+
+def union_sessions(a: Iterable[Session], b: Iterable[Session]) -> list[Session]:
+    """Return sessions in which either trades, by day.
+
+    >>> one = Session(date(2026, 8, 3), ((0, 10),))
+    >>> union_sessions([one], [Session(one.day, ((0, 15), (20, 30)))])[0].parts
+    ((0, 15), (20, 30))
+    """
+    days: dict[date, list[tuple[Ns, Ns]]] = {}
+    for session in (*a, *b):
+        days.setdefault(session.day, []).extend(session.parts)
+    made = []
+    for day in sorted(days):
+        parts: list[tuple[Ns, Ns]] = []
+        for opens, closes in sorted(days[day]):
+            if parts and opens <= parts[-1][1]:
+                parts[-1] = (parts[-1][0], max(parts[-1][1], closes))
+            else:
+                parts.append((opens, closes))
+        made.append(Session(day, tuple(parts)))
+    return made
+
+
+def plan(
+    reader: Reader, symbols: Sequence[str], start: date, end: date, step: Ns, warmup: int
+) -> Plan:
+    """Choose the sessions of a run.
+
+    Raises
+    ------
+    ContractNotFound
+        A symbol is not stored.
+    DataGap
+        Trading days of the range lie outside what is stored, or the stored bars are longer
+        than *step*.
+    """
+    if start > end:
+        raise UsageError(f"The range {start} to {end} ends before it starts; exchange the dates.")
+    if warmup < 0:
+        raise UsageError(f"A warm-up of {warmup} sessions was asked; give 0 or more.")
+    stored = [c for symbol in symbols for c in (reader.spot(symbol),) if c is not None]
+    if not stored:
+        raise ContractNotFound(_nothing(symbols[0] if symbols else "", reader.symbols()))
+    for symbol in symbols:
+        if symbol not in {c.spec.symbol for c in stored}:
+            raise ContractNotFound(_nothing(symbol, reader.symbols()))
+    tz = reader.tz
+    covered = {c.spec.symbol: _days(c, tz) for c in stored}
+    first, last = min(a for a, _ in covered.values()), max(b for _, b in covered.values())
+    asked = _sessions(reader, symbols, start, end)
+    if not asked:
+        raise DataGap(f"There is no trading day from {start} to {end}; {_covered(covered)}.")
+    if asked[0].day < first or asked[-1].day > last:
+        raise DataGap(
+            f"{', '.join(symbols)} from {start} to {end} was asked; {_covered(covered)}. "
+            "Ask for dates inside, or import the rest."
+        )
+    live = _live_days(reader, stored, asked, step)
+    kept = [s for s in asked if s.day in live]
+    if not kept:
+        raise DataGap(
+            f"{', '.join(symbols)} has no bar from {start} to {end}, though {_covered(covered)}. "
+            "Import those days, or ask for others."
+        )
+    before = _before(reader, symbols, stored, first, start, warmup, step)
+    grid = Grid([*before, *kept], step, tz)
+    missing = tuple(s.day for s in asked if s.day not in live)
+    return Plan(tuple(symbols), grid, grid.firsts[len(before)], missing)
+
+
+def _nothing(symbol: str, known: Sequence[str]) -> str:
+    if not known:
+        return (
+            f"{symbol} was asked, and the store is empty: run `bestbt demo` for a synthetic "
+            "market, or import a file with `store.import_file(path)`."
+        )
+    if symbol in known:
+        return (
+            f"{symbol} has derivatives in the store but no prices of its own, and a run needs "
+            "them for its clock: import the index's minutes."
+        )
+    return f"No {symbol!r} in the store; it has {', '.join(known)}."
+
+
+def _days(contract: Stored, tz: str) -> tuple[date, date]:
+    days = local_days(np.array([contract.first, contract.last], dtype=np.int64), tz)
+    return date.fromordinal(_EPOCH + int(days[0])), date.fromordinal(_EPOCH + int(days[1]))
+
+
+def _covered(covered: dict[str, tuple[date, date]]) -> str:
+    each = (f"{symbol} from {a} to {b}" for symbol, (a, b) in covered.items())
+    return f"the store has {' and '.join(each)}"
+
+
+def _sessions(reader: Reader, symbols: Sequence[str], start: date, end: date) -> list[Session]:
+    """Sessions of all instruments stored for the symbols in the range."""
+    spot = reader.calendar.between("index", start, end)
+    midnight = (start.toordinal() - _EPOCH - 1) * DAY, (end.toordinal() - _EPOCH + 2) * DAY
+    if not reader.derivatives_within(symbols, *midnight):
+        return spot
+    return union_sessions(spot, reader.calendar.between("derivatives", start, end))
+
+
+def _live_days(
+    reader: Reader, stored: Sequence[Stored], sessions: Sequence[Session], step: Ns
+) -> set[date]:
+    found: set[int] = set()
+    for contract in stored:
+        for segment in reader.segments(contract, sessions[0].open, sessions[-1].close):
+            _check_step(contract.spec, segment, step)
+            found |= set(np.unique(local_days(segment.bars().starts, reader.tz)).tolist())
+    return {date.fromordinal(_EPOCH + day) for day in found}
+
+
+def _check_step(spec: ContractSpec, segment: Segment, step: Ns) -> None:
+    if segment.step > step or step % segment.step:
+        raise DataGap(
+            f"{spec} is stored in bars of {segment.step / 1e9:g} s; bars of {step / 1e9:g} s "
+            "cannot be made of them. Ask for a multiple."
+        )
+
+
+def _before(
+    reader: Reader,
+    symbols: Sequence[str],
+    stored: Sequence[Stored],
+    first: date,
+    start: date,
+    warmup: int,
+    step: Ns,
+) -> list[Session]:
+    if not warmup:
+        return []
+    reach = 2 * warmup + 14  # calendar days; doubled until enough of them have bars
+    while True:
+        since = max(first, date.fromordinal(start.toordinal() - reach))
+        until = date.fromordinal(start.toordinal() - 1)
+        sessions = _sessions(reader, symbols, since, until) if since <= until else []
+        live = _live_days(reader, stored, sessions, step) if sessions else set()
+        found = [s for s in sessions if s.day in live]
+        if len(found) >= warmup:
+            return found[-warmup:]
+        if since == first or since >= until:
+            raise DataGap(
+                f"A warm-up of {warmup} sessions before {start} was asked; the store has "
+                f"{len(found)} (its first day is {first}). Start later, or ask for less."
+            )
+        reach *= 2
+
+
+# --- prices on the grid ------------------------------------------------------------------------
+
+
+def _ordinals(segment: Segment, grid: Grid) -> npt.NDArray[np.int64]:
+    """Grid ordinal of each dense bar of a segment, -1 where the grid has none.
+
+    A run of bars is looked up by its head; the few runs that the grid cuts are looked up whole.
+    """
+    starts = segment.dense.starts
+    heads, counts = segment.spans[:, 0], segment.spans[:, 1]
+    skip = np.repeat(np.searchsorted(grid.starts, heads) - np.cumsum(counts) + counts, counts)
+    at = np.minimum(skip + np.arange(len(starts)), grid.n - 1)
+    wrong = grid.starts[at] != starts
+    if wrong.any():
+        again = np.minimum(np.searchsorted(grid.starts, starts[wrong]), grid.n - 1)
+        at[wrong] = np.where(grid.starts[again] == starts[wrong], again, -1)
+    return at
+
+
+def on_grid(segments: Sequence[Segment], grid: Grid) -> tuple[npt.NDArray[np.int64], Bars] | None:
+    """Return the live bars that lie on a grid and their ordinals; longer bars are made of them.
+
+    None when there are none.
+    """
+    bars_of, ordinals_of = [], []
+    for segment in segments:
+        if segment.step == grid.step:
+            at = _ordinals(segment, grid)
+            live, all_there = segment.live, bool(segment.live.all() and (at >= 0).all())
+            mask = slice(None) if all_there else live & (at >= 0)
+            bars, ordinals = segment.dense.take(mask), at[mask]
+        else:
+            bars = segment.bars()
+            at = np.searchsorted(grid.starts, bars.starts, side="right") - 1
+            inside = (at >= 0) & (bars.starts < grid.starts[np.maximum(at, 0)] + grid.step)
+            ordinals, bars = _longer(at[inside], bars.take(inside), grid)
+        if len(ordinals):
+            bars_of.append(bars)
+            ordinals_of.append(ordinals)
+    if not bars_of:
+        return None
+    return np.concatenate(ordinals_of), concatenate(bars_of)
+
+
+def _longer(
+    at: npt.NDArray[np.int64], bars: Bars, grid: Grid
+) -> tuple[npt.NDArray[np.int64], Bars]:
+    """Join the bars of each longer bar; which extreme came first is known from them."""
+    if not len(at):
+        return at, bars
+    heads = np.flatnonzero(np.diff(at, prepend=-1))
+    tails = np.append(heads[1:], len(at)) - 1
+    points = bars.points.reshape(-1, POINTS)
+    high = np.maximum.reduceat(points.max(axis=1), heads)
+    low = np.minimum.reduceat(points.min(axis=1), heads)
+    size = np.diff(np.append(heads, len(at)))
+    number = np.arange(points.size).reshape(points.shape)
+    late = points.size
+    is_high = points == np.repeat(high, size)[:, None]
+    is_low = points == np.repeat(low, size)[:, None]
+    high_at = np.minimum.reduceat(np.where(is_high, number, late).min(axis=1), heads)
+    low_at = np.minimum.reduceat(np.where(is_low, number, late).min(axis=1), heads)
+    high_first = high_at < low_at
+    made = np.stack(
+        (
+            points[heads, 0],
+            np.where(high_first, high, low),
+            np.where(high_first, low, high),
+            points[tails, 3],
+        ),
+        axis=1,
+    )
+    last: dict[str, Any] = {
+        name: None if (v := getattr(bars, name)) is None else v[tails]
+        for name in ("oi", "bid", "ask")
+    }
+    volume = None if bars.volume is None else np.add.reduceat(bars.volume, heads)
+    ordinals = at[heads]
+    return ordinals, Bars(grid.starts[ordinals], made.ravel().astype(np.int32), volume, **last)
+
+
+class StoreFeed:
+    """Prices of one run, read from the store when first asked for.
+
+    Attributes
+    ----------
+    grid : Grid
+        The sessions of the range that have an index bar, warm-up sessions before them.
+    start_bar : int
+        First bar of the range itself: the warm-up lies before it.
+    missing_days : tuple of date
+        Trading days of the range left out because no symbol has a bar on them.
+    symbols : tuple of str
+        What the feed was asked for; other stored symbols can be read too.
+    """
+
+    def __init__(self, reader: Reader, slabs: Slabs, made: Plan, generation: int) -> None:
+        self.symbols = made.symbols
+        self.start_bar = made.start_bar
+        self.missing_days = made.missing_days
+        self._grid = made.grid
+        self._reader = reader
+        self._slabs = slabs
+        self._key = (made.fingerprint, generation)
+        self._spots: dict[str, Stored] = {}
+        self._chains: dict[tuple[str, date], list[Listing]] = {}
+        self._futures: dict[tuple[str, date], ContractSpec | None] = {}
+        self._expiries: dict[tuple[str, AssetType], list[Expiry]] = {}
+        self._closes: dict[str, dict[date, RawPrice]] = {}
+        self._stored: dict[ContractSpec, Stored] = {}
+
+    @property
+    def grid(self) -> Grid:
+        """The grid of the run, warm-up sessions included."""
+        return self._grid
+
+    def spot(self, symbol: str) -> ContractSpec:
+        """Return the index or equity of that name; `ContractNotFound` when there is none."""
+        if symbol not in self._spots:
+            found = self._reader.spot(symbol)
+            if found is None:
+                raise ContractNotFound(_nothing(symbol, self._reader.symbols()))
+            self._spots[symbol] = self._stored[found.spec] = found
+        return self._spots[symbol].spec
+
+    def expiries(self, symbol: str, asset: AssetType = "option") -> Sequence[Expiry]:
+        """All stored expiries of a symbol from the grid's first day on, by date."""
+        key = (symbol, asset)
+        if key not in self._expiries:
+            first = self._grid.sessions[0].day
+            days = self._reader.expiry_days(asset, symbol)
+            self._expiries[key] = [
+                Expiry(day, self._kind(symbol, day, days)) for day in days if day >= first
+            ]
+        return self._expiries[key]
+
+    def _kind(self, symbol: str, day: date, days: Sequence[date]) -> ExpiryKind:
+        try:
+            return self._reader.calendar.market.expiry_kind(symbol, day)
+        except UsageError:  # a symbol or date that the market's tables lack: the month's last is it
+            later = [d for d in days if d > day and (d.year, d.month) == (day.year, day.month)]
+            return "weekly" if later else "monthly"
+
+    def listed(self, symbol: str, expiry: date) -> Sequence[Listing]:
+        """All option contracts of an expiry that have traded by the grid's end, in order.
+
+        Strikes go up, calls before puts. No prices are read.
+        """
+        key = (symbol, expiry)
+        if key not in self._chains:
+            chain = []
+            for stored in self._reader.contracts("option", symbol, expiry):
+                if stored.first is None or stored.first > self._grid.starts[-1]:
+                    continue
+                self._stored[stored.spec] = stored
+                chain.append(Listing(stored.spec, self._grid.at_or_after(stored.first)))
+            self._chains[key] = chain
+        return self._chains[key]
+
+    def future(self, symbol: str, expiry: date) -> ContractSpec | None:
+        """Return the future of an expiry, or None where none is stored."""
+        key = (symbol, expiry)
+        if key not in self._futures:
+            found = self._reader.contracts("future", symbol, expiry)
+            if found:
+                self._stored[found[0].spec] = found[0]
+            self._futures[key] = found[0].spec if found else None
+        return self._futures[key]
+
+    def columns(self, spec: ContractSpec) -> PriceColumns | None:
+        """Prices from the first live bar on the grid to the expiry's last; None: no live bar.
+
+        Raises
+        ------
+        ContractNotFound
+            The store has no such contract.
+        StoreCorrupt
+            What is stored fails its checksum.
+        """
+        stored = self._stored.get(spec)
+        if stored is None:
+            stored = self._reader.contract(spec)
+            if stored is None:
+                raise ContractNotFound(f"No {spec} in the store; see `%bestbt coverage`.")
+            self._stored[spec] = stored
+        key = (spec.asset, stored.id, self._key)
+        contract = stored
+        return self._slabs.get(key, lambda: self._load(contract))
+
+    def official_close(self, symbol: str, day: date) -> RawPrice | None:
+        """Return the stored official closing value of an index, for settlement."""
+        if symbol not in self._closes:
+            self._closes[symbol] = self._reader.closes(symbol)
+        return self._closes[symbol].get(day)
+
+    def _load(self, contract: Stored) -> PriceColumns | None:
+        grid = self._grid
+        segments = self._reader.segments(contract, grid.time(0), grid.time(grid.n - 1))
+        for segment in segments:
+            _check_step(contract.spec, segment, grid.step)
+        end = self._end(contract.spec.expiry)
+        found = on_grid(segments, grid)
+        if found is None:
+            return None
+        ordinals, bars = found
+        if ordinals[-1] >= end:  # bars later than the contract's own expiry are not its prices
+            ordinals, bars = ordinals[ordinals < end], bars.take(ordinals < end)
+            if not len(ordinals):
+                return None
+        return PriceColumns.from_live(
+            ordinals,
+            bars.points,
+            contract.spec.scale,
+            end=end,
+            volume=bars.volume,
+            oi=bars.oi,
+            bid=bars.bid,
+            ask=bars.ask,
+        )
+
+    def _end(self, expiry: date | None) -> Ordinal:
+        """One past the last bar at which a contract has a price.
+
+        An expiry day that the grid lacks is settled at the first bar after it, which is
+        therefore the last to carry its mark.
+        """
+        grid = self._grid
+        if expiry is None:
+            return grid.n
+        session = grid.session_from(expiry)
+        if session == len(grid.sessions):
+            return grid.n
+        if grid.sessions[session].day == expiry:
+            return grid.lasts[session] + 1
+        return grid.firsts[session] + 1

@@ -1,0 +1,213 @@
+"""What became of every row of an imported file: stored, repaired, quarantined; and by which rule.
+
+Every row read is either stored or quarantined. A repaired row is stored, changed by a named
+rule; a note says something about rows that are stored as they came.
+"""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeAlias
+
+import pandas as pd
+
+__all__ = ["RULES", "SAMPLES", "Finding", "QualityReport"]
+
+Dealt: TypeAlias = Literal["repaired", "quarantined", "noted"]
+SAMPLES = 20  # rows of each finding that are kept in the report, and with it in the store
+
+RULES: dict[str, str] = {
+    # quarantined
+    "ragged-row": "the row has more or fewer fields than the header",
+    "unreadable-symbol": "the symbol is no contract name",
+    "unreadable-time": "the date or time cannot be read",
+    "no-price": "open, high, low or close is missing or no number",
+    "price-not-positive": "a price is zero or negative",
+    "price-too-large": "a price is larger than the store can hold",
+    "no-schedule": "no sourced session hours for that date",
+    "no-session": "the date is no trading day",
+    "before-open": "the bar starts before the session opens",
+    "at-close": "the bar starts when the session ends: nothing could trade in it",
+    "after-close": "the bar starts after the session has ended",
+    "between-parts": "the bar starts between the two parts of the session",
+    "off-grid": "the bar does not start on a whole bar of the session",
+    "after-expiry": "the bar is later than the contract's expiry",
+    "duplicate": "the same bar of the same contract, again with the same values",
+    "duplicate-conflict": "the same bar again with other values: the last in the file was stored",
+    "no-trade": "a bar of a contract with zero volume: no traded price, so the bar is stale",
+    # repaired
+    "symbol-given": "the file's instrument name was replaced by the symbol given",
+    "extremes-mended": "high or low did not enclose the bar's prices; they were widened to do so",
+    "rounded": "prices were rounded to the contract's price unit (floats of a coarser kind)",
+    "volume-mended": "volume was missing or negative: stored as 0",
+    "oi-carried": "open interest was missing: the last known one was carried on (0 before any)",
+    "sorted": "the row was out of time order in the file",
+    "last-second": "times were the bar's last second (…:59): moved to its start",
+    "end-stamped": "times were the bar's end, as you said: moved to its start",
+    # noted
+    "off-tick": "a price is no multiple of the tick; kept as it came",
+    "odd-lot-volume": "volume is no multiple of the lot; kept as it came",
+    "lot-unknown": "no dated lot is known for the contract: a lot of 1 is assumed",
+    "tick-unknown": "no dated tick is known for the contract: 0.05 is assumed",
+    "gaps": "bars absent between others of their session: stale in the store",
+    "short-session": "the index has fewer than half of the session's bars",
+    "missing-session": "a trading day inside the file's dates without a row of the index",
+    "looks-end-stamped": "the day has no first bar but one at its close: stamps may be bar ends "
+    '(then import with stamp="end")',
+    "day-first": "dates fit both day-month and month-day; read as day-month",
+    "replaced": "the store had that bar; this file's stands now",
+}
+
+
+@dataclass(slots=True)
+class Finding:
+    """How many rows one rule touched, and the first of them."""
+
+    dealt: Dealt
+    rule: str
+    rows: int
+    samples: list[str] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class QualityReport:
+    """The outcome of one import.
+
+    Attributes
+    ----------
+    file, format, sha256
+        What was read and as what.
+    rows, stored
+        Rows read; rows stored. The others are quarantined, each with its reason.
+    findings
+        What the rules found, in the order in which they were applied.
+    symbols
+        Rows stored by underlying and kind, such as ``{"BANKNIFTY option": 37882}``.
+    contracts
+        Number of contracts with a row stored.
+    start, end
+        First and last stored bar, exchange local time; None when nothing was stored.
+    already
+        When this file had been imported before (nothing was added), local time; else "".
+    remarks
+        Sentences for the reader, such as how the format was recognised.
+
+    Examples
+    --------
+    >>> report = QualityReport("day.csv", "long-bars CSV", rows=3, stored=2)
+    >>> report.add("quarantined", "at-close", 1, ["line 4: NIFTY,15:30"])
+    >>> report.quarantined, report.balanced
+    ({'at-close': 1}, True)
+    >>> print(report)
+    day.csv (long-bars CSV): 3 rows read, 2 stored
+      quarantined  1  at-close: the bar starts when the session ends: nothing could trade in it
+                      line 4: NIFTY,15:30
+    """
+
+    file: str
+    format: str
+    sha256: str = ""
+    rows: int = 0
+    stored: int = 0
+    findings: list[Finding] = field(default_factory=list)
+    symbols: dict[str, int] = field(default_factory=dict)
+    contracts: int = 0
+    start: str | None = None
+    end: str | None = None
+    already: str = ""
+    remarks: list[str] = field(default_factory=list)
+
+    def add(self, dealt: Dealt, rule: str, rows: int, samples: Iterable[str] = ()) -> None:
+        """Count *rows* under a rule; nothing happens for none."""
+        if not rows:
+            return
+        for found in self.findings:
+            if (found.dealt, found.rule) == (dealt, rule):
+                found.rows += rows
+                found.samples = [*found.samples, *samples][:SAMPLES]
+                return
+        self.findings.append(Finding(dealt, rule, int(rows), list(samples)[:SAMPLES]))
+
+    def add_lines(
+        self, dealt: Dealt, rule: str, lines: Iterable[int], show: Callable[[int], str]
+    ) -> None:
+        """Count rows by their number in the file; *show* writes one out."""
+        lines = list(lines)
+        self.add(dealt, rule, len(lines), [show(line) for line in lines[:SAMPLES]])
+
+    def _dealt(self, dealt: Dealt) -> dict[str, int]:
+        return {f.rule: f.rows for f in self.findings if f.dealt == dealt}
+
+    @property
+    def repaired(self) -> dict[str, int]:
+        """Rows stored after a change, by rule; a row may be under several."""
+        return self._dealt("repaired")
+
+    @property
+    def quarantined(self) -> dict[str, int]:
+        """Rows not stored, by reason; a row has one."""
+        return self._dealt("quarantined")
+
+    @property
+    def noted(self) -> dict[str, int]:
+        """Other things to know, by rule; not all are counted in rows."""
+        return self._dealt("noted")
+
+    @property
+    def balanced(self) -> bool:
+        """Whether every row read is stored or quarantined."""
+        return bool(self.already) or self.rows == self.stored + sum(self.quarantined.values())
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return one row per finding: dealt, rule, rows, meaning, samples."""
+        return pd.DataFrame(
+            [(f.dealt, f.rule, f.rows, RULES.get(f.rule, ""), f.samples) for f in self.findings],
+            columns=["dealt", "rule", "rows", "meaning", "samples"],
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain values, as the store keeps them."""
+        names = [n for n in self.__dataclass_fields__ if n != "findings"]
+        return {n: getattr(self, n) for n in names} | {
+            "findings": [[f.dealt, f.rule, f.rows, f.samples] for f in self.findings]
+        }
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> QualityReport:
+        """Return the report that `to_json` wrote."""
+        return cls(**(values | {"findings": [Finding(*f) for f in values["findings"]]}))
+
+    def _headline(self) -> str:
+        head = f"{self.file} ({self.format}): {self.rows:,} rows read, "
+        if self.already:
+            return head + f"none stored again: it was imported on {self.already}"
+        head += f"{self.stored:,} stored"
+        if self.start:
+            head += f" in {self.contracts} contracts, {self.start} to {self.end}"
+        return head
+
+    def __str__(self) -> str:
+        lines = [self._headline()]
+        lines += [f"  {name}: {rows:,}" for name, rows in self.symbols.items()]
+        width = max((len(f"{f.rows:,}") for f in self.findings), default=1)
+        for f in self.findings:
+            lines.append(f"  {f.dealt:<11}  {f.rows:>{width},}  {f.rule}: {RULES.get(f.rule, '')}")
+            lines += [" " * (17 + width) + s for s in f.samples[:3]]
+        return "\n".join(lines + [f"  {remark}" for remark in self.remarks])
+
+    def _repr_html_(self) -> str:
+        rows = "".join(
+            f"<tr><td>{f.dealt}</td><td style='text-align:right'>{f.rows:,}</td>"
+            f"<td><b>{html.escape(f.rule)}</b>: {html.escape(RULES.get(f.rule, ''))}"
+            + "".join(f"<br><code>{html.escape(s)}</code>" for s in f.samples[:3])
+            + "</td></tr>"
+            for f in self.findings
+        )
+        notes = "".join(f"<div>{html.escape(r)}</div>" for r in self.remarks)
+        symbols = ", ".join(f"{html.escape(k)} {v:,}" for k, v in self.symbols.items())
+        return (
+            f"<div><b>{html.escape(self._headline())}</b></div><div>{symbols}</div>"
+            f"<table>{rows}</table>{notes}"
+        )

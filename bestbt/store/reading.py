@@ -1,0 +1,262 @@
+"""What is asked of the database: contracts, their segments, closes. Nothing here decides."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import date
+from functools import lru_cache
+from typing import Any, TypeAlias, cast
+
+import numpy as np
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Engine,
+    Integer,
+    Select,
+    Table,
+    bindparam,
+    func,
+    select,
+)
+
+from bestbt.engine.ports import AssetType, ContractSpec
+from bestbt.markets.india import SYMBOLS, exchange_of
+from bestbt.store.sanitise import Calendar, local_days
+from bestbt.store.schema import KINDS, Import, IndexClose, Kind
+from bestbt.store.segments import Segment, unpack
+from bestbt.units import Ns, RawPrice, Right
+
+__all__ = [
+    "Identity",
+    "Reader",
+    "Stored",
+    "exchange_for",
+    "identity",
+    "month_of",
+    "stored_contracts",
+]
+
+Identity: TypeAlias = tuple[AssetType, str, str, date | None, float | None, Right | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A contract as the store has it: its key, terms, and the starts of its outer live bars."""
+
+    id: int
+    spec: ContractSpec
+    first: Ns | None
+    last: Ns | None
+    synthetic: bool
+
+
+@lru_cache(maxsize=4096)
+def month_of(time: Ns, tz: str) -> Ns:
+    """Return the key of the segment that holds a time: its local month's first day, as UTC.
+
+    >>> from datetime import UTC, datetime
+    >>> key = month_of(1709145000000000000, "Asia/Kolkata")  # 2024-02-29 00:00 in India
+    >>> datetime.fromtimestamp(key / 1e9, UTC).date()
+    datetime.date(2024, 2, 1)
+    """
+    day = np.datetime64(int(local_days(np.array([time]), tz)[0]), "D")
+    return int(day.astype("datetime64[M]").astype("datetime64[ns]").astype(np.int64))
+
+
+def exchange_for(symbol: str) -> str:
+    """Exchange of a symbol; the NSE's name for one without dated facts, such as a share."""
+    return exchange_of(symbol) if symbol in SYMBOLS else "NSE"
+
+
+def identity(spec: ContractSpec) -> Identity:
+    """Return what makes a contract that contract, whatever its terms."""
+    return (spec.asset, spec.exchange, spec.symbol, spec.expiry, spec.strike, spec.right)
+
+
+def stored_contracts(
+    connection: Connection, asset: AssetType, symbol: str, expiry: date | None = None
+) -> list[Stored]:
+    """Contracts of a symbol, of one expiry or all, by expiry, strike and right."""
+    table = KINDS[asset].contracts
+    asked = select(table).where(_symbol(table) == symbol)
+    if expiry is not None:
+        asked = asked.where(table.c.expiration_date == expiry)
+    found = [_stored(asset, dict(row)) for row in connection.execute(asked).mappings()]
+    return sorted(
+        found, key=lambda c: (c.spec.expiry or date.min, c.spec.strike or 0, c.spec.right or "")
+    )
+
+
+def _symbol(table: Table) -> ColumnElement[Any]:
+    name: ColumnElement[Any] = table.c["index" if "index" in table.c else "symbol"]
+    return name
+
+
+class Reader:
+    """Reads of one store; each takes its own connection, so any thread may call."""
+
+    def __init__(self, engine: Engine, calendar: Calendar) -> None:
+        self.engine = engine
+        self.calendar = calendar
+        self.tz = calendar.market.tz
+
+    def _rows(
+        self, statement: Any, values: Mapping[str, Any] | None = None
+    ) -> list[Mapping[str, Any]]:
+        with self.engine.connect() as connection:
+            return [dict(row) for row in connection.execute(statement, values).mappings()]
+
+    def generation(self) -> int:
+        """Return a number that changes with every import, by whichever process."""
+        with self.engine.connect() as connection:
+            return connection.execute(select(func.max(Import.import_id))).scalar() or 0
+
+    def symbols(self) -> list[str]:
+        """Names of everything stored that has live bars."""
+        names: set[str] = set()
+        for kind in KINDS.values():
+            table = kind.contracts
+            asked = select(_symbol(table).label("name")).where(table.c.first_time.is_not(None))
+            names |= {row["name"] for row in self._rows(asked.distinct())}
+        return sorted(names)
+
+    def contracts(self, asset: AssetType, symbol: str, expiry: date | None = None) -> list[Stored]:
+        """Contracts of a symbol, of one expiry or all, by expiry, strike and right."""
+        with self.engine.connect() as connection:
+            return stored_contracts(connection, asset, symbol, expiry)
+
+    def contract(self, spec: ContractSpec) -> Stored | None:
+        """Return the stored contract with that identity, whatever its terms."""
+        for found in self.contracts(spec.asset, spec.symbol, spec.expiry):
+            if identity(found.spec) == identity(spec):
+                return found
+        return None
+
+    def spot(self, symbol: str) -> Stored | None:
+        """Return the index or equity of that name, if it has live bars."""
+        for asset in ("index", "equity"):
+            for found in self.contracts(asset, symbol):
+                if found.first is not None:
+                    return found
+        return None
+
+    def expiry_days(self, asset: AssetType, symbol: str) -> list[date]:
+        """All stored expiries of a symbol."""
+        table = KINDS[asset].contracts
+        asked = select(table.c.expiration_date).where(_symbol(table) == symbol).distinct()
+        return sorted(row["expiration_date"] for row in self._rows(asked))
+
+    def derivatives_within(self, symbols: Iterable[str], start: Ns, end: Ns) -> bool:
+        """Whether a future or option of these symbols has live bars between two times."""
+        for asset in ("future", "option"):
+            table = KINDS[asset].contracts
+            asked = select(table.c.contract_id).where(
+                _symbol(table).in_(list(symbols)),
+                table.c.first_time <= end,
+                table.c.last_time >= start,
+            )
+            if self._rows(asked.limit(1)):
+                return True
+        return False
+
+    def segments(self, contract: Stored, start: Ns, end: Ns) -> list[Segment]:
+        """Decoded segments of the months that touch two times; `StoreCorrupt` if damaged."""
+        kind = KINDS[contract.spec.asset]
+        first, last = month_of(start, self.tz), month_of(end, self.tz)
+        rows = self._rows(
+            _segments_asked(kind), {"contract": contract.id, "first": first, "last": last}
+        )
+        return [unpack(row, f"{contract.spec} in {_month(row['t0'])}") for row in rows]
+
+    def closes(self, symbol: str) -> dict[date, RawPrice]:
+        """Official closes of an index."""
+        table = KINDS["index"].contracts
+        asked = (
+            select(IndexClose.day, IndexClose.close)
+            .join(table, IndexClose.index_id == table.c.contract_id)
+            .where(table.c.symbol == symbol)
+        )
+        return {row["day"]: row["close"] for row in self._rows(asked)}
+
+    def coverage(self, kind: Kind) -> list[Mapping[str, Any]]:
+        """Per symbol and bar length: contracts, live bars, outer times, synthetic or not."""
+        contracts, segments = kind.contracts, kind.segments
+        name = _symbol(contracts)
+        per_contract = (
+            select(
+                segments.c.contract_id, segments.c.step, func.sum(segments.c.live_bars).label("n")
+            )
+            .group_by(segments.c.contract_id, segments.c.step)
+            .subquery()
+        )
+        asked = (
+            select(
+                name.label("symbol"),
+                per_contract.c.step,
+                func.count().label("contracts"),
+                func.sum(per_contract.c.n).label("rows"),
+                func.min(contracts.c.first_time).label("first"),
+                func.max(contracts.c.last_time).label("last"),
+                func.max(contracts.c.synthetic.cast(Integer)).label("synthetic"),
+            )
+            .join(contracts, contracts.c.contract_id == per_contract.c.contract_id)
+            .group_by(name, per_contract.c.step)
+            .order_by(name, per_contract.c.step)
+        )
+        return self._rows(asked)
+
+    def digests(self, kind: Kind, symbols: Iterable[str], start: Ns, end: Ns) -> list[str]:
+        """One line per segment of these symbols: whose it is, its terms and its content."""
+        contracts, segments = kind.contracts, kind.segments
+        first, last = month_of(start, self.tz), month_of(end, self.tz)
+        asked = (
+            select(contracts, segments.c.t0, segments.c.digest)
+            .join(segments, contracts.c.contract_id == segments.c.contract_id)
+            .where(
+                _symbol(contracts).in_(list(symbols)), segments.c.t0 >= first, segments.c.t0 <= last
+            )
+        )
+        lines = []
+        for row in self._rows(asked):
+            spec = _stored(kind.asset, row).spec
+            lines.append(
+                f"{spec.exchange} {spec} {spec.lot} {spec.tick} {row['t0']} {row['digest']}"
+            )
+        return sorted(lines)
+
+
+@lru_cache(maxsize=len(KINDS))
+def _segments_asked(kind: Kind) -> Select[Any]:
+    """Return the statement that is asked for every contract: built once, as that takes longer."""
+    table = kind.segments
+    return (
+        select(table)
+        .where(
+            table.c.contract_id == bindparam("contract"),
+            table.c.t0.between(bindparam("first"), bindparam("last")),
+        )
+        .order_by(table.c.t0)
+    )
+
+
+def _month(t0: Ns) -> str:
+    return str(np.datetime64(t0, "ns").astype("datetime64[M]"))
+
+
+def _stored(asset: AssetType, row: Mapping[str, Any]) -> Stored:
+    spec = ContractSpec(
+        asset,
+        row["index"] if "index" in row else row["symbol"],
+        row.get("expiration_date"),
+        row.get("strike_price"),
+        cast(Right | None, row.get("option_type")),
+        lot=row["lot_size"],
+        tick=row["tick_size"],
+        scale=row["price_scale"],
+        exchange=row["exchange"],
+    )
+    return Stored(
+        row["contract_id"], spec, row["first_time"], row["last_time"], bool(row["synthetic"])
+    )

@@ -1,0 +1,328 @@
+"""The tables of the store: one class per table, the same on every database.
+
+    options_contract ─┐
+    futures_contract  ├─ one row per contract ──< *_segment   a month of its bars, compressed
+    equity_contract   │
+    index_contract   ─┘──< index_close   official closes, for settlement
+    imports              one row per imported file, with its quality report
+    runs ──< run_orders, run_fills
+    store_info           which version of these tables this is
+
+Times are UTC nanoseconds. Whole numbers stand before the blobs in a segment's row, so that
+coverage and fingerprints are read without touching a price.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Double,
+    ForeignKey,
+    Index,
+    LargeBinary,
+    String,
+    Table,
+    UniqueConstraint,
+)
+from sqlalchemy.orm import DeclarativeBase, Mapped, declared_attr, mapped_column
+
+from bestbt.engine.ports import AssetType
+
+__all__ = [
+    "BLOBS",
+    "KINDS",
+    "VERSION",
+    "Base",
+    "EquityContract",
+    "EquitySegment",
+    "FuturesContract",
+    "FuturesSegment",
+    "Import",
+    "IndexClose",
+    "IndexContract",
+    "IndexSegment",
+    "Kind",
+    "OptionsContract",
+    "OptionsSegment",
+    "Run",
+    "RunFill",
+    "RunOrder",
+    "StoreInfo",
+]
+
+VERSION = 1
+BLOBS = ("spans", "points", "live", "volume", "oi", "bid", "ask")
+
+
+class Base(DeclarativeBase):
+    """Root of every table."""
+
+    type_annotation_map = {  # noqa: RUF012  (SQLAlchemy reads it from the class)
+        bytes: LargeBinary,
+        float: Double,
+        dict[str, Any]: JSON,
+    }
+
+
+class StoreInfo(Base):
+    """Facts about the store itself, by name."""
+
+    __tablename__ = "store_info"
+    name: Mapped[str] = mapped_column(String(40), primary_key=True)
+    value: Mapped[str] = mapped_column(String(200))
+
+
+# --- contracts ---------------------------------------------------------------------------------
+
+
+class _Contract(Base):
+    __abstract__ = True
+    contract_id: Mapped[int] = mapped_column(primary_key=True)
+    exchange: Mapped[str] = mapped_column(String(20))
+    token: Mapped[str | None] = mapped_column(String(40))  # the exchange's own number for it
+    lot_size: Mapped[int]  # units
+    tick_size: Mapped[int]  # raw price
+    price_scale: Mapped[int]  # raw price of one unit of currency
+    first_time: Mapped[int | None] = mapped_column(BigInteger)  # start of the first live bar
+    last_time: Mapped[int | None] = mapped_column(BigInteger)  # start of the last live bar
+    synthetic: Mapped[bool] = mapped_column(default=False)
+
+
+class OptionsContract(_Contract):
+    """An option; `index` is its underlying."""
+
+    __tablename__ = "options_contract"
+    symbol: Mapped[str] = mapped_column("index", String(40))
+    expiration_date: Mapped[date]
+    strike_price: Mapped[float]
+    option_type: Mapped[str] = mapped_column(String(2))
+    __table_args__ = (
+        UniqueConstraint("index", "expiration_date", "strike_price", "option_type", "exchange"),
+    )
+
+
+class FuturesContract(_Contract):
+    """A future; `index` is its underlying."""
+
+    __tablename__ = "futures_contract"
+    symbol: Mapped[str] = mapped_column("index", String(40))
+    expiration_date: Mapped[date]
+    __table_args__ = (UniqueConstraint("index", "expiration_date", "exchange"),)
+
+
+class IndexContract(_Contract):
+    """An index: it has prices, no volume and no trades."""
+
+    __tablename__ = "index_contract"
+    symbol: Mapped[str] = mapped_column(String(40))
+    __table_args__ = (UniqueConstraint("symbol", "exchange"),)
+
+
+class EquityContract(_Contract):
+    """A share."""
+
+    __tablename__ = "equity_contract"
+    symbol: Mapped[str] = mapped_column(String(40))
+    __table_args__ = (UniqueConstraint("symbol", "exchange"),)
+
+
+# --- price segments ----------------------------------------------------------------------------
+
+
+class _Segment(Base):
+    """One calendar month of one contract's bars.
+
+    A crc32 stands beside every blob, because the codec decodes a flipped bit into wrong prices
+    without a word. `digest` is of the decoded content, so that it is the same in every store.
+    """
+
+    __abstract__ = True
+    t0: Mapped[int] = mapped_column(BigInteger, primary_key=True)  # 1st of the month, 00:00 UTC
+    step: Mapped[int] = mapped_column(BigInteger)  # length of a bar, ns
+    bars: Mapped[int]
+    live_bars: Mapped[int]
+    codec: Mapped[str] = mapped_column(String(40))
+    digest: Mapped[str] = mapped_column(String(32))
+    spans_crc: Mapped[int] = mapped_column(BigInteger)
+    points_crc: Mapped[int] = mapped_column(BigInteger)
+    live_crc: Mapped[int] = mapped_column(BigInteger)
+    spans: Mapped[bytes]  # (start of a run of bars, how many) pairs: there is no time column
+    points: Mapped[bytes]  # int32, four a bar in path order
+    live: Mapped[bytes]  # one bit a bar
+
+
+class _QuotedSegment(_Segment):
+    __abstract__ = True
+    volume_crc: Mapped[int | None] = mapped_column(BigInteger)
+    oi_crc: Mapped[int | None] = mapped_column(BigInteger)
+    bid_crc: Mapped[int | None] = mapped_column(BigInteger)
+    ask_crc: Mapped[int | None] = mapped_column(BigInteger)
+    volume: Mapped[bytes | None]
+    oi: Mapped[bytes | None]
+    bid: Mapped[bytes | None]
+    ask: Mapped[bytes | None]
+
+
+class OptionsSegment(_QuotedSegment):
+    """A month of an option."""
+
+    __tablename__ = "options_segment"
+
+    @declared_attr
+    def contract_id(cls) -> Mapped[int]:
+        """Return the contract it belongs to."""
+        return mapped_column(ForeignKey("options_contract.contract_id"), primary_key=True)
+
+
+class FuturesSegment(_QuotedSegment):
+    """A month of a future."""
+
+    __tablename__ = "futures_segment"
+
+    @declared_attr
+    def contract_id(cls) -> Mapped[int]:
+        """Return the contract it belongs to."""
+        return mapped_column(ForeignKey("futures_contract.contract_id"), primary_key=True)
+
+
+class EquitySegment(_QuotedSegment):
+    """A month of a share."""
+
+    __tablename__ = "equity_segment"
+
+    @declared_attr
+    def contract_id(cls) -> Mapped[int]:
+        """Return the contract it belongs to."""
+        return mapped_column(ForeignKey("equity_contract.contract_id"), primary_key=True)
+
+
+class IndexSegment(_Segment):
+    """A month of an index."""
+
+    __tablename__ = "index_segment"
+
+    @declared_attr
+    def contract_id(cls) -> Mapped[int]:
+        """Return the contract it belongs to."""
+        return mapped_column(ForeignKey("index_contract.contract_id"), primary_key=True)
+
+
+class IndexClose(Base):
+    """The official closing value of an index on a day, as a raw price."""
+
+    __tablename__ = "index_close"
+    index_id: Mapped[int] = mapped_column(
+        ForeignKey("index_contract.contract_id"), primary_key=True
+    )
+    day: Mapped[date] = mapped_column(primary_key=True)
+    close: Mapped[int]
+    source: Mapped[str] = mapped_column(String(400))
+
+
+# --- imports and runs --------------------------------------------------------------------------
+
+
+class Import(Base):
+    """One imported file."""
+
+    __tablename__ = "imports"
+    import_id: Mapped[int] = mapped_column(primary_key=True)
+    file_name: Mapped[str] = mapped_column(String(400))
+    sha256: Mapped[str | None] = mapped_column(String(64))
+    format: Mapped[str] = mapped_column(String(40))
+    rows: Mapped[int] = mapped_column(BigInteger)
+    report: Mapped[dict[str, Any]]
+    imported_at: Mapped[int] = mapped_column(BigInteger)
+    synthetic: Mapped[bool]
+    __table_args__ = (Index("ix_imports_sha256", "sha256"),)
+
+
+class Run(Base):
+    """A saved run: what is needed to say what it was and to make it again."""
+
+    __tablename__ = "runs"
+    run_id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(String(200))
+    created: Mapped[int] = mapped_column(BigInteger)
+    source: Mapped[str]
+    parameters: Mapped[dict[str, Any]]
+    options: Mapped[dict[str, Any]]
+    fingerprint: Mapped[str] = mapped_column(String(64))
+    hash: Mapped[str] = mapped_column(String(64))
+    stats: Mapped[dict[str, Any]]
+
+
+class RunOrder(Base):
+    """An order of a saved run."""
+
+    __tablename__ = "run_orders"
+    run_id: Mapped[int] = mapped_column(ForeignKey("runs.run_id"), primary_key=True)
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    time: Mapped[int] = mapped_column(BigInteger)
+    symbol: Mapped[str] = mapped_column(String(80))
+    side: Mapped[str] = mapped_column(String(4))
+    type: Mapped[str] = mapped_column(String(10))
+    qty: Mapped[int] = mapped_column(BigInteger)
+    price: Mapped[float | None]
+    trigger: Mapped[float | None]
+    tif: Mapped[str] = mapped_column(String(10))
+    status: Mapped[str] = mapped_column(String(20))
+    reason: Mapped[str]
+    group: Mapped[str | None] = mapped_column(String(200))
+    tag: Mapped[str | None] = mapped_column(String(200))
+
+
+class RunFill(Base):
+    """A fill of a saved run, numbered in booking order."""
+
+    __tablename__ = "run_fills"
+    run_id: Mapped[int] = mapped_column(ForeignKey("runs.run_id"), primary_key=True)
+    number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    time: Mapped[int] = mapped_column(BigInteger)
+    symbol: Mapped[str] = mapped_column(String(80))
+    side: Mapped[str] = mapped_column(String(4))
+    qty: Mapped[int] = mapped_column(BigInteger)
+    price: Mapped[float]
+    slippage: Mapped[float]
+    charges: Mapped[float]
+    reason: Mapped[str]
+    kind: Mapped[str] = mapped_column(String(20))
+    order_id: Mapped[int | None]
+    group: Mapped[str | None] = mapped_column(String(200))
+    tag: Mapped[str | None] = mapped_column(String(200))
+
+
+# --- one kind of contract ----------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A kind of contract: its tables, and the market's name for its session hours."""
+
+    asset: AssetType
+    contracts: Table
+    segments: Table
+    hours: str
+
+    @property
+    def blobs(self) -> tuple[str, ...]:
+        """The blobs its segments have."""
+        return BLOBS[:3] if self.asset == "index" else BLOBS
+
+
+def _kind(asset: AssetType, contract: type[Base], segment: type[Base], hours: str) -> Kind:
+    tables = Base.metadata.tables
+    return Kind(asset, tables[contract.__tablename__], tables[segment.__tablename__], hours)
+
+
+KINDS: dict[AssetType, Kind] = {
+    "index": _kind("index", IndexContract, IndexSegment, "index"),
+    "equity": _kind("equity", EquityContract, EquitySegment, "index"),
+    "future": _kind("future", FuturesContract, FuturesSegment, "derivatives"),
+    "option": _kind("option", OptionsContract, OptionsSegment, "derivatives"),
+}

@@ -1,0 +1,217 @@
+"""A price segment: one calendar month of one contract's bars, compressed.
+
+    live bars ──merge──> live bars ──pack──> row of blobs ──unpack──> live bars
+
+Inside, a segment is dense: in every session with a live bar all bars exist from the first live
+one to the last, and a stale one repeats the last live close with no volume. So no time column
+is stored, only `spans`: where a run of bars starts and how many there are. Spans and not the
+session tables say what a segment's bars are: it decodes the same when the tables learn more.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from numcodecs import Blosc
+
+from bestbt.engine.prices import PriceColumns
+from bestbt.errors import StoreCorrupt, UsageError
+from bestbt.store.schema import BLOBS
+from bestbt.units import POINTS, Ns
+
+__all__ = ["CODEC", "Bars", "Segment", "checked", "concatenate", "merge", "pack", "unpack"]
+
+CODEC = "bars/blosc-lz4-5-shuffle"
+_BLOSC = Blosc(cname="lz4", clevel=5, shuffle=Blosc.SHUFFLE)
+_DTYPES = {"spans": "<i8", "points": "<i4", "live": "|u1", "volume": "<i8", "oi": "<i8"}
+_DTYPES |= {"bid": "<i4", "ask": "<i4"}
+_OPTIONAL = ("volume", "oi", "bid", "ask")
+
+_I32 = npt.NDArray[np.int32]
+_I64 = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Bars:
+    """Live bars of one contract: UTC starts, four raw prices each in path order, and the rest."""
+
+    starts: _I64
+    points: _I32
+    volume: _I64 | None = None
+    oi: _I64 | None = None
+    bid: _I32 | None = None
+    ask: _I32 | None = None
+
+    def __len__(self) -> int:
+        return len(self.starts)
+
+    def take(self, which: npt.NDArray[Any] | slice) -> Bars:
+        """Return some of the bars."""
+        rest = {k: None if (v := getattr(self, k)) is None else v[which] for k in _OPTIONAL}
+        points = self.points.reshape(-1, POINTS)[which].ravel()
+        return Bars(self.starts[which], points, **rest)
+
+
+def checked(
+    starts: Any, points: Any, volume: Any = None, oi: Any = None, bid: Any = None, ask: Any = None
+) -> Bars:
+    """Return bars in the dtypes of the store; `UsageError` if they are no bars."""
+    n = len(starts)
+    given = {"points": points, "volume": volume, "oi": oi, "bid": bid, "ask": ask}
+    made: dict[str, Any] = {}
+    for name, values in ({"starts": starts} | given).items():
+        if values is None:
+            continue
+        column = np.asarray(values)
+        want = POINTS * n if name == "points" else n
+        if column.dtype.kind not in "iu" or column.shape != (want,):
+            raise UsageError(
+                f"Bars need {name} as whole numbers of shape ({want},) for {n} bars; "
+                f"found {column.dtype} of shape {column.shape}."
+            )
+        made[name] = column.astype(_DTYPES.get(name, "<i8"), copy=False)
+    if n > 1 and not bool(np.all(np.diff(made["starts"]) > 0)):
+        raise UsageError("Bars need starts that increase; sort them and drop repeated ones.")
+    return Bars(**made)
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A decoded segment; all arrays are dense except `spans`, of shape (k, 2)."""
+
+    step: Ns
+    spans: _I64
+    live: npt.NDArray[np.bool_]
+    dense: Bars
+
+    def bars(self) -> Bars:
+        """Return the live bars alone."""
+        return self.dense if bool(self.live.all()) else self.dense.take(self.live)
+
+
+def concatenate(parts: list[Bars]) -> Bars:
+    """Join bars of one contract end to end; a column that only some have is 0 in the others."""
+    if len(parts) == 1:
+        return parts[0]
+    rest: dict[str, Any] = {}
+    for name in _OPTIONAL:
+        columns = [getattr(p, name) for p in parts]
+        if all(c is None for c in columns):
+            rest[name] = None
+            continue
+        zeros = (np.zeros(len(p), dtype=_DTYPES[name]) for p in parts)
+        rest[name] = np.concatenate(
+            [z if c is None else c for c, z in zip(columns, zeros, strict=True)]
+        )
+    return Bars(
+        np.concatenate([p.starts for p in parts]),
+        np.concatenate([p.points for p in parts]),
+        **rest,
+    )
+
+
+def merge(old: Bars, new: Bars) -> Bars:
+    """Return both in time order; where both have a bar, the new one stands."""
+    kept = old.take(~np.isin(old.starts, new.starts, assume_unique=True))
+    both = concatenate([kept, new])
+    return both.take(np.argsort(both.starts, kind="stable"))
+
+
+def pack(bars: Bars, session_bars: _I64, step: Ns) -> dict[str, Any]:
+    """Return the columns of a segment's row.
+
+    Parameters
+    ----------
+    bars
+        Live bars of one month, in order, at least one.
+    session_bars
+        Starts of all bars of the sessions they lie in, in order.
+    step
+        Length of a bar.
+    """
+    first, last = bars.starts[0], bars.starts[-1]
+    inside = session_bars[(session_bars >= first) & (session_bars <= last)]
+    starts = np.union1d(inside, bars.starts)
+    filled = PriceColumns.from_live(
+        np.searchsorted(starts, bars.starts),
+        bars.points,
+        1,
+        end=len(starts),
+        volume=bars.volume,
+        oi=bars.oi,
+        bid=bars.bid,
+        ask=bars.ask,
+    )
+    breaks = np.flatnonzero(np.diff(starts) != step) + 1
+    heads = np.concatenate(([0], breaks))
+    counts = np.diff(np.concatenate((heads, [len(starts)])))
+    arrays: dict[str, npt.NDArray[Any] | None] = {
+        "spans": np.stack((starts[heads], counts), axis=1),
+        "points": filled.points,
+        "live": np.packbits(filled.live),
+        "volume": filled.volume,
+        "oi": filled.oi,
+        "bid": filled.bid,
+        "ask": filled.ask,
+    }
+    row: dict[str, Any] = {
+        "step": step,
+        "bars": len(starts),
+        "live_bars": len(bars),
+        "codec": CODEC,
+    }
+    digest = hashlib.blake2b(digest_size=16)
+    for name, array in arrays.items():
+        if array is None:
+            row[name] = row[f"{name}_crc"] = None
+            continue
+        raw = np.ascontiguousarray(array, dtype=_DTYPES[name])
+        digest.update(name.encode() + raw.tobytes())
+        row[name] = raw.tobytes() if name == "spans" else bytes(_BLOSC.encode(raw.ravel()))
+        row[f"{name}_crc"] = zlib.crc32(row[name])
+    row["digest"] = digest.hexdigest()
+    return row
+
+
+def unpack(row: Mapping[str, Any], where: str) -> Segment:
+    """Decode a row, each blob checked against its crc32 first.
+
+    Raises
+    ------
+    StoreCorrupt
+        Naming *where* (contract and month) and the blob.
+    """
+    arrays: dict[str, npt.NDArray[Any]] = {}
+    for name in BLOBS:
+        blob, crc = row.get(name), row.get(f"{name}_crc")
+        if blob is None and crc is None:
+            continue
+        if blob is None or zlib.crc32(blob) != crc:
+            raise _corrupt(where, name, "fails its checksum")
+        raw = blob if name == "spans" else _BLOSC.decode(blob)
+        arrays[name] = np.frombuffer(raw, dtype=_DTYPES[name])
+    if row["codec"] != CODEC:
+        raise _corrupt(where, "codec", f"is {row['codec']!r}, unknown to this version")
+    n = int(row["bars"])
+    spans = arrays.pop("spans").reshape(-1, 2)
+    live = np.unpackbits(arrays.pop("live"), count=n).astype(np.bool_)
+    lengths = {len(a) // (POINTS if k == "points" else 1) for k, a in arrays.items()}
+    if lengths != {n} or int(spans[:, 1].sum()) != n or int(live.sum()) != row["live_bars"]:
+        raise _corrupt(where, "row", "has blobs of different lengths")
+    step = int(row["step"])
+    offsets = np.arange(n) - np.repeat(np.cumsum(spans[:, 1]) - spans[:, 1], spans[:, 1])
+    starts = np.repeat(spans[:, 0], spans[:, 1]) + offsets * step
+    return Segment(step, spans, live, Bars(starts, **arrays))
+
+
+def _corrupt(where: str, blob: str, what: str) -> StoreCorrupt:
+    return StoreCorrupt(
+        f"The stored prices of {where} are damaged: `{blob}` {what}. "
+        "Nothing of them was used; put back a copy of the store, or import that month again."
+    )

@@ -1,0 +1,623 @@
+"""Store: open it, put files in, see what it covers, and read a run's prices from it."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+import pandas as pd
+from sqlalchemy import Engine, select
+
+from bestbt.engine.grid import Grid, duration
+from bestbt.engine.ports import ContractSpec
+from bestbt.errors import ContractNotFound, DataGap, ImportRefused, StoreCorrupt, UsageError
+from bestbt.markets.india import INDIA, India
+from bestbt.markets.symbols import Parsed, parse_symbol
+from bestbt.store import importers
+from bestbt.store.dialects import connect, locate, upsert, writing
+from bestbt.store.feed import Plan, StoreFeed, on_grid, plan, union_sessions
+from bestbt.store.quality import QualityReport
+from bestbt.store.reading import Reader, Stored
+from bestbt.store.sanitise import Calendar, local_days, sanitise
+from bestbt.store.schema import KINDS, VERSION, Base, Import, Run, RunFill, RunOrder, StoreInfo
+from bestbt.store.slabs import Slabs
+from bestbt.store.writer import Importing, earlier_import, save_run
+from bestbt.units import DAY, MINUTE, POINTS, SECOND, Ns
+
+__all__ = ["Store"]
+
+Progress: TypeAlias = bool | Callable[[int, int, str], object]
+Day: TypeAlias = date | str
+
+_EPOCH = date(1970, 1, 1).toordinal()
+_PLANS = 16  # grids kept: a cell is run again and again over the same range
+_LONG_AGO = date(2000, 1, 1)  # an exchange's name is read without a date: any expiry will do
+_LEVEL = 0.05  # an index that is further than this from what is stored of that day is another one
+_FAR = 0.40  # the same, from the nearest day within a month
+
+
+class Store:
+    """Prices, imports and runs in one database; any thread may use it.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> store = Store.open(Path(tempfile.mkdtemp()) / "prices.sqlite")
+    >>> store
+    <Store prices.sqlite, empty>
+    >>> store.close()
+    """
+
+    def __init__(self, engine: Engine, market: India = INDIA) -> None:
+        self.engine = engine
+        self.market = market
+        self.slabs = Slabs()
+        self._calendar = Calendar(market)
+        self._reader = Reader(engine, self._calendar)
+        self._plans: OrderedDict[tuple[Any, ...], Plan] = OrderedDict()
+        self._lock = threading.Lock()
+
+    @classmethod
+    def open(cls, url_or_path: str | os.PathLike[str] | None = None) -> Store:
+        """Open a store, made if it is not there.
+
+        Parameters
+        ----------
+        url_or_path
+            A path or ``sqlite:///path``. None: what the variable ``BESTBT_STORE`` says, else
+            ``bestbt.sqlite`` in the user's data folder.
+
+        Raises
+        ------
+        UsageError
+            For a server's address (not in this version), a folder, a file that is no store.
+        StoreCorrupt
+            For a damaged file.
+        """
+        engine = connect(locate(url_or_path))
+        store = cls(engine)
+        with engine.connect() as connection:
+            fresh = not engine.dialect.has_table(connection, StoreInfo.__tablename__)
+        table: Any = StoreInfo.__table__
+        if fresh:
+            with writing(engine).begin() as connection:
+                Base.metadata.create_all(connection)
+                row = {"name": "version", "value": str(VERSION)}
+                connection.execute(upsert(table, row), row)
+        with engine.connect() as connection:
+            asked = select(table.c.value).where(table.c.name == "version")
+            version = connection.execute(asked).scalar()
+        if version != str(VERSION):
+            raise UsageError(
+                f"{engine.url.database} has tables of version {version}; this bestbt reads version "
+                f"{VERSION}. Use the bestbt that made it, or another path."
+            )
+        return store
+
+    def close(self) -> None:
+        """Let go of the file and of all decoded prices."""
+        self.slabs.clear()
+        self.engine.dispose()
+
+    def __repr__(self) -> str:
+        name = Path(self.engine.url.database or "").name
+        symbols = self._reader.symbols()
+        return f"<Store {name}, {', '.join(symbols) if symbols else 'empty'}>"
+
+    # --- putting data in -----------------------------------------------------------------------
+
+    @contextmanager
+    def importing(
+        self,
+        source: str,
+        *,
+        sha256: str | None = None,
+        format: str = "",
+        synthetic: bool = False,
+        again: bool = False,
+    ) -> Iterator[Importing]:
+        """Open one import: all its writes are stored when the block ends, or none.
+
+        Parameters
+        ----------
+        source
+            Where the data come from, such as a file's name.
+        sha256
+            Of the content. When it was imported before, `already` says when, and the import's
+            writes do nothing (unless *again*).
+        format
+            What it was read as.
+        synthetic
+            Mark all its contracts as made up.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> from bestbt.engine.grid import utc_ns
+        >>> store = Store.open(Path(tempfile.mkdtemp()) / "prices.sqlite")
+        >>> nine = utc_ns(datetime.fromisoformat("2024-01-01T09:15+05:30"))
+        >>> with store.importing("by hand", synthetic=True) as tx:
+        ...     tx.write(ContractSpec("index", "NIFTY"), np.array([nine]), np.array([1, 1, 3, 2]))
+        1
+        >>> store.synthetic("NIFTY")
+        True
+        >>> store.close()
+        """
+        with writing(self.engine).begin() as connection:
+            already = None if again else earlier_import(connection, sha256)
+            tx = Importing(connection, self._calendar, synthetic, already)
+            yield tx
+            tx.finish(source, sha256, format)
+
+    def import_file(
+        self,
+        path: str | os.PathLike[str],
+        format: str | None = None,
+        symbol: str | None = None,
+        progress: Progress = True,
+        **options: Any,
+    ) -> QualityReport:
+        """Import a market data file, all of it or nothing, and report on its quality.
+
+        Parameters
+        ----------
+        path
+            The file. What it is, is seen from its content.
+        format
+            Name of a format, to leave no doubt: `"long-bars"` (minute bars with a symbol column,
+            Parquet or CSV, gzipped or not).
+        symbol
+            Name of the instrument, for a file of one index or share that names none or a wrong one.
+        progress
+            True: a bar in the terminal or notebook. A function is called with
+            ``(done, total, text)`` instead, in contracts.
+        **options
+            `columns={"open": "LTP"}` names columns; `stamp="end"` says that times are the ends of
+            bars (default `"start"`); `again=True` imports a file that was imported before;
+            `check_level=False` stores an index whose level is far from what is stored of it.
+
+        Returns
+        -------
+        QualityReport
+            Each row read is in it: stored, or quarantined by reason.
+
+        Raises
+        ------
+        ImportRefused
+            The file cannot be understood, or none of its rows could be stored. Nothing was stored.
+        """
+        file = Path(path).expanduser()
+        if not file.is_file():
+            what = "a folder" if file.is_dir() else "not there"
+            raise ImportRefused(f"{file} is {what}; give the path of a data file.")
+        again = bool(options.pop("again", False))
+        check_level = bool(options.pop("check_level", True))
+        sha256 = _sha256(file)
+        tell = _teller(progress, file.name)
+        with self.engine.connect() as connection:
+            already = None if again else earlier_import(connection, sha256)
+        if already is not None:
+            return self._imported_before(sha256, file.name)
+        tell(0, 0, "reading")
+        sheet = importers.read(file, self.market, format=format, symbol=symbol, **options)
+        report = sheet.report
+        report.sha256 = sha256
+        bars = sanitise(sheet.rows, sheet.specs, self._calendar, sheet.step, report, sheet.show)
+        spans: list[tuple[int, int]] = []
+        with self.importing(file.name, sha256=sha256, format=report.format, again=again) as tx:
+            if tx.already is not None:  # another process was quicker
+                return self._imported_before(sha256, file.name)
+            for done, (spec, live) in enumerate(bars):
+                if check_level and spec.expiry is None:
+                    self._check_level(spec, live.starts, live.points, symbol)
+                tx.write(spec, live.starts, live.points, live.volume, live.oi, step=sheet.step)
+                spans.append((int(live.starts[0]), int(live.starts[-1])))
+                name = f"{spec.symbol} {spec.asset}"
+                report.symbols[name] = report.symbols.get(name, 0) + len(live)
+                report.stored += len(live)
+                report.contracts += 1
+                tell(done + 1, len(sheet.specs), str(spec))
+            if not report.stored:
+                raise ImportRefused(f"No row of {file.name} could be stored.\n{report}")
+            report.add("noted", "replaced", tx.replaced)
+            report.start = self._local(min(a for a, _ in spans))
+            report.end = self._local(max(b for _, b in spans))
+            tx.report = report
+        tell(len(sheet.specs), len(sheet.specs), "stored")
+        return report
+
+    def _imported_before(self, sha256: str, name: str) -> QualityReport:
+        table: Any = Import.__table__
+        asked = select(table.c.report, table.c.imported_at).where(table.c.sha256 == sha256)
+        with self.engine.connect() as connection:
+            row = connection.execute(asked.order_by(table.c.import_id.desc())).first()
+        if row is None:
+            raise StoreCorrupt(
+                f"The record of the import of {name} has gone; open the store again."
+            )
+        first = QualityReport.from_json(row.report)
+        when = self._local(row.imported_at)
+        return QualityReport(name, first.format, sha256, first.rows, already=when)
+
+    def _check_level(self, spec: ContractSpec, starts: Any, points: Any, given: str | None) -> None:
+        """Refuse an index whose level cannot be that of the same index in the store."""
+        stored = self._reader.contract(spec)
+        if stored is None or stored.first is None or stored.last is None:
+            return
+        month = 31 * DAY
+        low, high = int(starts[0]) - month, int(starts[-1]) + month
+        if stored.last < low or stored.first > high:
+            return
+        old = [s.bars() for s in self._reader.segments(stored, low, high)]
+        if not old:
+            return
+        old_starts = np.concatenate([b.starts for b in old])
+        old_close = np.concatenate([b.points[POINTS - 1 :: POINTS] for b in old])
+        new_close = points[POINTS - 1 :: POINTS]
+        both, here, there = np.intersect1d(starts, old_starts, return_indices=True)
+        if len(both):
+            ours, theirs = np.median(new_close[here]), np.median(old_close[there])
+            limit = _LEVEL
+        else:
+            at = int(np.argmin(np.abs(old_starts - starts[0])))
+            ours, theirs, limit = new_close[0], old_close[at], _FAR
+        if abs(ours / theirs - 1) > limit:
+            fix = "the name given is wrong" if given else 'name it, with `symbol="…"`'
+            raise ImportRefused(
+                f"The file's {spec.symbol} is at {ours / spec.scale:,.2f} where the store has "
+                f"{theirs / spec.scale:,.2f}: it looks like another index. If so, {fix}; if "
+                "the store is wrong, import with `check_level=False`."
+            )
+
+    def imports(self) -> pd.DataFrame:
+        """Return imported files, oldest first, each with its quality report."""
+        table: Any = Import.__table__
+        with self.engine.connect() as connection:
+            rows = connection.execute(select(table).order_by(table.c.import_id)).mappings().all()
+        return pd.DataFrame(
+            [
+                {
+                    "file": r["file_name"],
+                    "format": r["format"],
+                    "rows": r["rows"],
+                    "sha256": r["sha256"],
+                    "imported_at": self._stamp(r["imported_at"]),
+                    "synthetic": r["synthetic"],
+                    "report": QualityReport.from_json(r["report"]),
+                }
+                for r in rows
+            ],
+            columns=["file", "format", "rows", "sha256", "imported_at", "synthetic", "report"],
+        )
+
+    # --- what there is -------------------------------------------------------------------------
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether no price is stored."""
+        return not self._reader.symbols()
+
+    def coverage(self) -> pd.DataFrame:
+        """Return what is stored: symbol, kind, start, end, bar, contracts, rows, synthetic.
+
+        *start* and *end* are the first and last bar's start, exchange local time; *rows* counts
+        live bars.
+        """
+        columns = ["symbol", "kind", "start", "end", "bar", "contracts", "rows", "synthetic"]
+        rows = [
+            {
+                "symbol": r["symbol"],
+                "kind": kind.asset,
+                "start": self._stamp(r["first"]),
+                "end": self._stamp(r["last"]),
+                "bar": _bar(r["step"]),
+                "contracts": r["contracts"],
+                "rows": int(r["rows"]),
+                "synthetic": bool(r["synthetic"]),
+            }
+            for kind in KINDS.values()
+            for r in self._reader.coverage(kind)
+        ]
+        return pd.DataFrame(rows, columns=columns)
+
+    def bounds(self, symbol: str) -> tuple[date, date]:
+        """First and last day with a price of an index or equity; `ContractNotFound` if none."""
+        found = self._find(symbol)
+        days = local_days(np.array([found.first, found.last], dtype=np.int64), self.market.tz)
+        return date.fromordinal(_EPOCH + int(days[0])), date.fromordinal(_EPOCH + int(days[1]))
+
+    def synthetic(self, *symbols: str) -> bool:
+        """Whether any stored contract of these symbols (default: of all) is made up."""
+        return any(
+            row["synthetic"]
+            for kind in KINDS.values()
+            for row in self._reader.coverage(kind)
+            if not symbols or row["symbol"] in symbols
+        )
+
+    def fingerprint(self, symbols: Sequence[str], start: Day, end: Day) -> str:
+        """SHA-256 of the stored data of symbols, by calendar month; the same in every store.
+
+        It changes when a price, a contract's terms or an official close of those months does.
+        """
+        first, last = _day(start), _day(end)
+        low, high = ((d.toordinal() - _EPOCH) * DAY for d in (first, last))
+        found = hashlib.sha256()
+        for kind in KINDS.values():
+            for line in self._reader.digests(kind, symbols, low, high):
+                found.update(f"{kind.asset} {line}\n".encode())
+        for symbol in sorted(symbols):
+            for day, close in sorted(self._reader.closes(symbol).items()):
+                if first <= day <= last:
+                    found.update(f"close {symbol} {day} {close}\n".encode())
+        return found.hexdigest()
+
+    def prices(
+        self, symbol: str, start: Day | None = None, end: Day | None = None, bar: str = "1min"
+    ) -> pd.DataFrame:
+        """Return the live bars of one contract, for looking.
+
+        Parameters
+        ----------
+        symbol
+            `NIFTY`, `NIFTY 2024-02-29 22000 CE`, `NIFTY 2024-02-29 FUT`, or an exchange's name.
+        start, end
+            Days, both included; default: all that is stored.
+        bar
+            Length of the bars returned, a multiple of those stored.
+
+        Returns
+        -------
+        DataFrame
+            open, high, low, close in currency; volume, oi, bid, ask where stored. Indexed by the
+            bar's start, exchange local time.
+        """
+        found = self._find(symbol)
+        low, high = self._outer(found)
+        first = max(_day(start), low) if start is not None else low
+        last = min(_day(end), high) if end is not None else high
+        step = duration(bar)
+        hours = KINDS[found.spec.asset].hours
+        sessions = self._calendar.between(hours, first, last) if first <= last else []
+        if not sessions:
+            raise DataGap(f"{symbol} is stored from {low} to {high}; ask for days inside.")
+        grid = Grid(union_sessions(sessions, ()), step, self.market.tz)
+        segments = self._reader.segments(found, grid.time(0), grid.time(grid.n - 1))
+        if any(s.step > step or step % s.step for s in segments):
+            raise DataGap(f"{symbol} is stored in bars of {_bar(segments[0].step)}, not of {bar}.")
+        bars = on_grid(segments, grid)
+        table: dict[str, Any] = {}
+        names = ("open", "high", "low", "close")
+        if bars is None:
+            table = dict.fromkeys(names, np.empty(0))
+            starts = np.empty(0, dtype=np.int64)
+        else:
+            starts = bars[1].starts
+            quads = bars[1].points.reshape(-1, POINTS) / found.spec.scale
+            columns = (quads[:, 0], quads.max(axis=1), quads.min(axis=1), quads[:, 3])
+            table = dict(zip(names, columns, strict=True))
+            for name in ("volume", "oi"):
+                if (values := getattr(bars[1], name)) is not None:
+                    table[name] = values
+            for name in ("bid", "ask"):
+                if (values := getattr(bars[1], name)) is not None:
+                    table[name] = np.where(values > 0, values / found.spec.scale, np.nan)
+        index = pd.DatetimeIndex(starts, tz="UTC").tz_convert(self.market.tz).rename("time")
+        return pd.DataFrame(table, index=index)
+
+    def _find(self, text: str) -> Stored:
+        found = self._reader.spot(text)
+        if found is None:
+            spec = _spec(text)
+            found = None if spec is None else self._reader.contract(spec)
+        if found is None or found.first is None:
+            known = self._reader.symbols()
+            has = (
+                f"it has {', '.join(known)}"
+                if known
+                else (
+                    "it is empty: run `bestbt demo` for a synthetic market, or import a file with "
+                    "`store.import_file(path)`"
+                )
+            )
+            raise ContractNotFound(f"No {text!r} in the store; {has}.")
+        return found
+
+    def _outer(self, found: Stored) -> tuple[date, date]:
+        days = local_days(np.array([found.first, found.last], dtype=np.int64), self.market.tz)
+        return date.fromordinal(_EPOCH + int(days[0])), date.fromordinal(_EPOCH + int(days[1]))
+
+    # --- a run's prices ------------------------------------------------------------------------
+
+    def feed(
+        self,
+        symbols: str | Sequence[str],
+        start: Day,
+        end: Day,
+        *,
+        step: Ns = MINUTE,
+        warmup: int = 0,
+    ) -> StoreFeed:
+        """Return the prices of a run.
+
+        Parameters
+        ----------
+        symbols
+            Indices or equities whose sessions make the grid.
+        start, end
+            Days of the run, both included.
+        step
+            Length of a bar in ns, a multiple of the stored one.
+        warmup
+            Sessions before *start* that the grid has too.
+
+        Raises
+        ------
+        ContractNotFound
+            Unknown symbol; says what is stored.
+        DataGap
+            Days outside the coverage, too few for the warm-up, or bars too long for *step*.
+        """
+        names = (symbols,) if isinstance(symbols, str) else tuple(symbols)
+        if not names:
+            raise UsageError("No symbol was asked for; name at least one.")
+        generation = self._reader.generation()
+        key = (generation, names, _day(start), _day(end), step, warmup)
+        with self._lock:
+            made = self._plans.get(key)
+        if made is None:
+            made = plan(self._reader, names, _day(start), _day(end), step, warmup)
+            with self._lock:
+                self._plans[key] = made
+                while len(self._plans) > _PLANS:
+                    self._plans.popitem(last=False)
+        return StoreFeed(self._reader, self.slabs, made, generation)
+
+    # --- runs ----------------------------------------------------------------------------------
+
+    def save_run(
+        self,
+        name: str,
+        *,
+        source: str,
+        parameters: Mapping[str, Any],
+        options: Mapping[str, Any],
+        fingerprint: str,
+        hash: str,
+        stats: Mapping[str, Any],
+        orders: Sequence[Mapping[str, Any]] = (),
+        fills: Sequence[Mapping[str, Any]] = (),
+    ) -> int:
+        """Save a run and return its number.
+
+        *parameters*, *options* and *stats* are plain JSON values; *orders* and *fills* are rows
+        with the columns of `RunOrder` and `RunFill`, times in UTC ns.
+        """
+        row = {
+            "name": name,
+            "source": source,
+            "parameters": dict(parameters),
+            "options": dict(options),
+            "fingerprint": fingerprint,
+            "hash": hash,
+            "stats": dict(stats),
+        }
+        with writing(self.engine).begin() as connection:
+            return save_run(connection, row, orders, fills)
+
+    def runs(self) -> pd.DataFrame:
+        """Return saved runs, oldest first: all but their source."""
+        table: Any = Run.__table__
+        names = [
+            "run_id",
+            "name",
+            "created",
+            "parameters",
+            "options",
+            "fingerprint",
+            "hash",
+            "stats",
+        ]
+        with self.engine.connect() as connection:
+            asked = select(*(table.c[n] for n in names)).order_by(table.c.run_id)
+            rows = [dict(r) for r in connection.execute(asked).mappings()]
+        for row in rows:
+            row["created"] = self._stamp(row["created"])
+        return pd.DataFrame(rows, columns=names)
+
+    def saved_run(self, run_id: int) -> tuple[dict[str, Any], pd.DataFrame, pd.DataFrame]:
+        """Return a saved run's record, orders and fills."""
+        run, orders, fills = (t.__table__ for t in (Run, RunOrder, RunFill))
+        with self.engine.connect() as connection:
+            row = connection.execute(select(run).where(run.c.run_id == run_id)).mappings().first()
+            if row is None:
+                raise UsageError(f"No run {run_id} is saved; `store.runs()` lists those that are.")
+            tables = [
+                pd.DataFrame(
+                    connection.execute(
+                        select(t).where(t.c.run_id == run_id).order_by(*t.primary_key)
+                    )
+                    .mappings()
+                    .all(),
+                    columns=t.c.keys(),
+                )
+                for t in (orders, fills)
+            ]
+        return dict(row), tables[0], tables[1]
+
+    # --- small things --------------------------------------------------------------------------
+
+    def _stamp(self, time: Ns) -> pd.Timestamp:
+        return pd.Timestamp(time, tz="UTC").tz_convert(self.market.tz)
+
+    def _local(self, time: Ns) -> str:
+        return f"{self._stamp(time):%Y-%m-%d %H:%M}"
+
+
+def _day(value: Day) -> date:
+    if isinstance(value, datetime):
+        return value.date()
+    if isinstance(value, date):
+        return value
+    try:
+        return date.fromisoformat(value)
+    except (TypeError, ValueError):
+        raise UsageError(f"{value!r} is no day; write it as '2024-01-31'.") from None
+
+
+def _bar(step: Ns) -> str:
+    for size, name in ((DAY, "d"), (60 * MINUTE, "h"), (MINUTE, "min"), (SECOND, "s")):
+        if step % size == 0 and (size != 60 * MINUTE or step > size):
+            return f"{step // size}{name}"
+    return f"{step}ns"
+
+
+def _sha256(file: Path) -> str:
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _spec(text: str) -> ContractSpec | None:
+    """Return the contract of a name as tables write it, or as an exchange does."""
+    parts = text.split()
+    try:
+        if len(parts) == 3 and parts[2] == "FUT":
+            expiry = date.fromisoformat(parts[1])
+            return importers.contract(Parsed("future", parts[0], expiry))
+        if len(parts) == 4 and parts[3] in ("CE", "PE"):
+            right: Any = parts[3]
+            expiry, strike = date.fromisoformat(parts[1]), float(parts[2])
+            return importers.contract(Parsed("option", parts[0], expiry, strike, right))
+        named = parse_symbol(text, _LONG_AGO)
+    except (ValueError, UsageError):
+        return None
+    return importers.contract(named)
+
+
+def _teller(progress: Progress, name: str) -> Callable[[int, int, str], object]:
+    if callable(progress):
+        return progress
+    if not progress:
+        return lambda done, total, text: None
+    from tqdm.auto import tqdm  # heavy, and only for people who watch
+
+    shown: list[Any] = []
+
+    def tell(done: int, total: int, text: str) -> None:
+        if not shown:
+            shown.append(tqdm(total=None, desc=name, unit="contract", leave=False))
+        bar = shown[0]
+        bar.total = total or None
+        bar.update(done - bar.n)
+        if text == "stored":
+            bar.close()
+
+    return tell
