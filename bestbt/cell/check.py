@@ -24,7 +24,7 @@ from bestbt.cell.names import BOUND, LATER
 from bestbt.cell.problems import Problem
 from bestbt.cell.scan import Scan, StrategyClass, bound_in
 from bestbt.cell.surface import Surface
-from bestbt.cell.timing import stray_hooks, timing
+from bestbt.cell.timing import has_hooks, stray_hooks, timing
 
 __all__ = ["Problem", "Surface", "check"]
 
@@ -71,6 +71,8 @@ def check(source: str, known: Surface, user_names: Collection[str] = ()) -> list
     found += _strategy_count(scan)
     found += stray_hooks(scan, known)
     for strategy in scan.strategies:
+        if not (strategy.certain or has_hooks(scan, strategy, known)):
+            continue  # most likely a class of another kind
         found += members(scan, strategy, known)
         found += timing(scan, strategy, known)
     lines = source.splitlines()

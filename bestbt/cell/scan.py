@@ -5,10 +5,12 @@ classes are strategies, what does a class define.
 from __future__ import annotations
 
 import ast
+import builtins
+import sys
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 __all__ = ["FUNCTIONS", "Function", "Scan", "StrategyClass", "bound_in", "dotted", "self_name"]
 
@@ -72,7 +74,8 @@ class StrategyClass:
 
     `family` is the class with its ancestors in the cell, nearest first. `certain` says that it
     derives from bestbt's Strategy; `closed` that no ancestor lies outside the cell and bestbt, so
-    that every name it has can be known.
+    that every name it has can be known. `leaf` says that no other class of the cell derives from
+    it; `heirs` are those that do.
     """
 
     node: ast.ClassDef
@@ -155,6 +158,16 @@ class Scan:
         return frozenset(names)
 
     @cached_property
+    def looks_up_names(self) -> bool:
+        """Whether attributes are fetched by names that reading cannot know."""
+        return any(
+            dotted(call.func) == ("getattr",)
+            and len(call.args) > 1
+            and not isinstance(self.literal(call.args[1]), str)
+            for call in self.calls()
+        )
+
+    @cached_property
     def constants(self) -> dict[str, object]:
         """Names that the cell binds exactly once, to a literal."""
         count: dict[str, int] = {}
@@ -219,12 +232,14 @@ class Scan:
 
     @cached_property
     def strategies(self) -> list[StrategyClass]:
-        """Classes that are strategies, or may be (their base is not in the cell)."""
+        """Classes that are strategies, or may be: their base is of another cell or module."""
         found = []
         for node in self.classes.values():
-            family, certain, closed = self._family(node)
-            if certain or not closed:
-                found.append(StrategyClass(node, family, certain, closed))
+            family = self._family(node)
+            kinds = {self._kind(base) for one in family for base in one.bases}
+            if kinds & {"strategy", "unknown"}:
+                closed = not kinds & {"unknown", "other"}
+                found.append(StrategyClass(node, family, "strategy" in kinds, closed))
         for one in found:
             for other in found:
                 if other is not one and one.node in other.family:
@@ -232,19 +247,28 @@ class Scan:
                     one.heirs.append(other.node)
         return found
 
-    def _family(self, node: ast.ClassDef) -> tuple[list[ast.ClassDef], bool, bool]:
-        family, certain, closed = [node], False, True
+    def _family(self, node: ast.ClassDef) -> list[ast.ClassDef]:
+        family = [node]
         for base in node.bases:
-            name = dotted(base)
-            local = self.classes.get(name[0]) if len(name) == 1 else None
-            if local is not None and local is not node:
-                if local.lineno > node.lineno:
-                    continue
-                more, sure, whole = self._family(local)
-                family += [one for one in more if one not in family]
-                certain, closed = certain or sure, closed and whole
-            elif self.of_bestbt(base) == "Strategy":
-                certain = True
-            elif name != ("object",):
-                closed = False
-        return family, certain, closed
+            local = self._local(base)
+            if local is not None and local.lineno < node.lineno:
+                family += [one for one in self._family(local) if one not in family]
+        return family
+
+    def _local(self, base: ast.expr) -> ast.ClassDef | None:
+        name = dotted(base)
+        return self.classes.get(name[0]) if len(name) == 1 else None
+
+    def _kind(self, base: ast.expr) -> Literal["strategy", "local", "plain", "other", "unknown"]:
+        """Say what a base class is; "other" is one of Python's own, with names of its own."""
+        if self.of_bestbt(base) == "Strategy":
+            return "strategy"
+        if self._local(base) is not None:
+            return "local"
+        head, *rest = dotted(base) or ("",)
+        module = self.imports.get(head, "").split(".")[0]
+        if head == "object" or module == "abc":
+            return "plain"
+        if module in sys.stdlib_module_names or (not rest and head in dir(builtins)):
+            return "other"
+        return "unknown"

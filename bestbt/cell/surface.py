@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import ast
 import inspect
 import sys
-import textwrap
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -107,20 +105,9 @@ def _without_self(function: object) -> inspect.Signature:
 
 
 def _instance_names(strategy_class: type) -> set[str]:
-    """Names that instances have: annotated on a class, or assigned to `self` in its methods."""
-    names: set[str] = set()
-    for klass in strategy_class.__mro__[:-1]:
-        names |= set(vars(klass).get("__annotations__", ()))
-        try:
-            tree = ast.parse(textwrap.dedent(inspect.getsource(klass)))
-        except (OSError, TypeError, SyntaxError):
-            continue  # made without a file: what `dir` shows must do
-        names |= {
-            node.attr
-            for node in ast.walk(tree)
-            if isinstance(node, ast.Attribute)
-            and isinstance(node.ctx, ast.Store)
-            and isinstance(node.value, ast.Name)
-            and node.value.id == "self"
-        }
-    return names
+    """Names that instances have: a base class annotates what it assigns to `self`."""
+    return {
+        name
+        for klass in strategy_class.__mro__[:-1]
+        for name in vars(klass).get("__annotations__", ())
+    }

@@ -15,7 +15,7 @@ from bestbt.engine.grid import duration, time_of_day
 from bestbt.errors import UsageError
 from bestbt.units import Ns
 
-__all__ = ["stray_hooks", "timing"]
+__all__ = ["has_hooks", "stray_hooks", "timing"]
 
 # What other frameworks call these hooks.
 _ELSEWHERE = {
@@ -58,7 +58,7 @@ def timing(scan: Scan, strategy: StrategyClass, known: Surface) -> Iterator[Prob
                 "Give each method its own name.",
             )
         seen[method.name] = method
-    if strategy.leaf and strategy.closed and not _acts(strategy, known):
+    if strategy.leaf and strategy.closed and not _acts(scan, strategy, known):
         yield _problem(
             strategy.node,
             "error",
@@ -157,6 +157,8 @@ def _never_called(
     name = method.name
     if name in scan.mentioned or name.startswith("__") or not strategy.closed:
         return
+    if scan.looks_up_names:
+        return
     meant = _meant(name, known)
     if name in LATER:
         yield _problem(
@@ -203,18 +205,24 @@ def _continues(method: Function) -> bool:
     )
 
 
-def _acts(strategy: StrategyClass, known: Surface) -> bool:
+def has_hooks(scan: Scan, strategy: StrategyClass, known: Surface) -> bool:
+    """Whether a class has a hook or a scheduled method, its ancestors in the cell included."""
+    return any(
+        bound_in(one) & set(known.hooks)
+        or any(True for m in one.body if isinstance(m, FUNCTIONS) for _ in _schedule(scan, m))
+        for one in strategy.family
+    )
+
+
+def _acts(scan: Scan, strategy: StrategyClass, known: Surface) -> bool:
+    """Whether a class may do anything: what cannot be known, or was told already, counts."""
+    if has_hooks(scan, strategy, known):
+        return True
     for one in strategy.family:
-        if bound_in(one) & set(known.hooks):
-            return True
-        if any(
-            True for node in ast.walk(one) if isinstance(node, FUNCTIONS) and node.decorator_list
-        ):
-            return True  # a schedule, or a decorator of the user's that may be one
-        if one.decorator_list:
-            return True
-        methods = [node.name for node in one.body if isinstance(node, FUNCTIONS)]
-        if any(_meant(name, known) or name in LATER for name in methods):
+        methods = [node for node in ast.walk(one) if isinstance(node, FUNCTIONS)]
+        if one.decorator_list or any(method.decorator_list for method in methods):
+            return True  # a decorator of the user's may make a hook
+        if any(_meant(method.name, known) or method.name in LATER for method in methods):
             return True  # told already, by its right name
     return False
 

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import ast
+import inspect
+import textwrap
+
 import pytest
 
 from bestbt.cell.check import Surface, check
@@ -118,6 +122,18 @@ def test_a_class_that_forgot_its_base_is_named(found):
 
     assert "Straddle" in slip.message
     assert "class Straddle(Strategy):" in slip.hint
+
+
+def test_a_class_of_another_kind_is_no_strategy(found):
+    assert only(found("class E(Exception):\n    pass\n")).code == "no-strategy"
+
+
+def test_a_strategy_over_a_base_of_an_earlier_cell_is_checked_but_for_unknown_names(found):
+    slips = found(
+        "class S(Base):\n    now = 3\n    def on_fill(self):\n        self.unknown()\n", "Base"
+    )
+
+    assert [s.code for s in slips] == ["shadows", "hook-arguments"]
 
 
 def test_two_strategies_are_named_with_their_lines(found):
@@ -482,6 +498,22 @@ def test_the_face_of_the_engine(face):
     assert {"buy", "sell", "get_atm", "exit_all"} <= set(face.verbs)
     assert {"now", "spot", "day", "random", "_desk"} <= face.values
     assert "self" not in face.verbs["buy"].parameters
+
+
+def test_the_base_annotates_every_attribute_it_makes(face):
+    """The face knows instances by annotations: one that is missing would be called misspelt."""
+    made = {
+        node.attr
+        for klass in Strategy.__mro__[:-1]
+        for node in ast.walk(ast.parse(textwrap.dedent(inspect.getsource(klass))))
+        if isinstance(node, ast.Attribute)
+        and isinstance(node.ctx, ast.Store)
+        and isinstance(node.value, ast.Name)
+        and node.value.id == "self"
+    }
+
+    assert made
+    assert made <= face.members
 
 
 def test_problems_come_by_line(found):

@@ -326,6 +326,10 @@ class Hooked(Strategy):
     def on_breakout(self, n):
         if hasattr(self, "level"):
             self.log(self.level)
+        getattr(self, "on_" + "monday")()
+
+    def on_monday(self):
+        pass
 """
 
 GENERATORS = """
@@ -359,6 +363,44 @@ class Gen(Strategy):
             self.log("n", n=n, rolled=np.roll(values, 1)[0], diff=np.diff(values)[-1])
 """
 
+OTHER_CLASSES = """
+import enum
+from typing import NamedTuple, TypedDict
+from pydantic import BaseModel
+
+class Leg(NamedTuple):
+    spot: float
+    day: str = "Mon"
+
+class Side(enum.Enum):
+    buy = 1
+    sell = 2
+
+class Enough(Exception):
+    def __init__(self, bar):
+        super().__init__(bar)
+        self.bar = bar
+
+class Config(BaseModel):
+    bar: int = 3
+
+    @property
+    def now(self):
+        return self.bar
+
+class Row(TypedDict):
+    equity: float
+
+class S(Strategy):
+    config = Config()
+
+    def on_bar(self):
+        try:
+            raise Enough(Leg(self.spot.close).spot)
+        except Enough as enough:
+            self.log(f"{enough.bar} {Side.buy} {self.config.now}")
+"""
+
 
 @pytest.mark.parametrize(
     ("source", "names"),
@@ -377,6 +419,8 @@ class Gen(Strategy):
         pytest.param(BESTBT_NAMES, (), id="bestbt names"),
         pytest.param(CALLBACK, (), id="callback"),
         pytest.param(GENERATORS, (), id="generators"),
+        pytest.param(OTHER_CLASSES, (), id="other classes"),
+        pytest.param("class Mine(MyBase):\n    stop = 3\n", ("MyBase",), id="a parameter set"),
         pytest.param(MANUAL, ("np", "time", "random", "at", "Strategy"), id="names bound before"),
     ],
 )
