@@ -158,6 +158,10 @@ def _undefined(scan: Scan, known: Surface) -> Iterator[Problem]:
 
 def _name_hint(name: str, scan: Scan, known: Surface) -> str:
     attributes = {n for one in scan.strategies for c in one.family for n in bound_in(c)}
+    if name == "self":
+        return "Only a method has it: give it `self` as its first argument."
+    if name in ("CE", "PE"):
+        return f'Write "{name}", in quotes.'
     if name in known.members or name in attributes:
         return f"Write self.{name}."
     if name in LATER:

@@ -85,11 +85,28 @@ def _is_dynamic(strategy: StrategyClass) -> bool:
     return False
 
 
+# What other frameworks call these members.
+_ELSEWHERE = {
+    "cash": "balance",
+    "close": "spot.close",
+    "data": "spot",
+    "date": "today",
+    "orders": "get_orders()",
+    "pnl": "get_pnl()",
+    "position": "get_active_position()",
+    "positions": "get_opened_positions()",
+    "price": "spot.price",
+    "time": "now",
+}
+
+
 def _unknown(
     node: ast.Attribute, strategy: StrategyClass, names: set[str], known: Surface
 ) -> Problem:
     near = nearest(node.attr, (n for n in names if not n.startswith("_")))
-    if node.attr in LATER:
+    if node.attr in _ELSEWHERE:
+        hint = f"Use self.{_ELSEWHERE[node.attr]}."
+    elif node.attr in LATER:
         hint = f"{node.attr} is not in this version."
     elif near:
         hint = f"Did you mean self.{near}?"
@@ -114,7 +131,7 @@ def nearest(name: str, names: Iterator[str] | set[str] | list[str]) -> str:
     plain: dict[str, str] = {}
     for one in sorted(names):
         plain.setdefault(one.replace("_", "").lower(), one)
-    near = get_close_matches(name.replace("_", "").lower(), plain, n=1, cutoff=0.7)
+    near = get_close_matches(name.replace("_", "").lower(), plain, n=1, cutoff=0.75)
     return plain[near[0]] if near else ""
 
 

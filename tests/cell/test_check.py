@@ -9,6 +9,7 @@ import textwrap
 import pytest
 
 from bestbt.cell.check import Surface, check
+from bestbt.cell.members import _ELSEWHERE
 from bestbt.cell.names import BOUND, LATER, bound_names
 from bestbt.cell.surface import LATER as LATER_MEMBERS
 from bestbt.engine import indicators, strategy
@@ -79,6 +80,7 @@ def test_python_warnings_of_a_cell_are_passed_on(found):
         ("Fill", "Fill", "Add `from bestbt import Fill`."),
         ("crossed_below(1, 2)", "crossed_below", "crossed_below is not in this version."),
         ("get_amt('CE')", "get_amt", "Did you mean self.get_atm?"),
+        ("self.get_atm(CE)", "CE", 'Write "CE", in quotes.'),
     ],
 )
 def test_undefined_names(found, body, name, hint):
@@ -169,6 +171,18 @@ def test_misspelt_members_are_suggested(found, body, meant):
 
     assert (slip.code, slip.line) == ("attribute", 3)
     assert slip.hint == f"Did you mean self.{meant}?"
+
+
+def test_members_of_other_frameworks_have_their_names_here(found, face):
+    assert only(found(in_hook("x = self.position"))).hint == "Use self.get_active_position()."
+    for meant in _ELSEWHERE.values():
+        assert meant.partition(".")[0].removesuffix("()") in face.members
+
+
+def test_self_outside_a_method(found):
+    slip = only(found(in_class("price = self.spot")))
+
+    assert slip.hint.startswith("Only a method has it")
 
 
 def test_the_users_own_attributes_are_suggested_too(found):
