@@ -10,6 +10,7 @@ import enum
 import math
 from collections.abc import Sequence
 from datetime import date
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
 
 from bestbt.engine.grid import Clock
@@ -75,7 +76,6 @@ class Contract:
 
     def __init__(self, spec: ContractSpec, clock: Clock, desk: Trader) -> None:
         self.spec = spec
-        self.name = str(spec)
         self.asset: AssetType = spec.asset
         self.symbol = spec.symbol
         self.expiry: date | None = spec.expiry
@@ -99,6 +99,11 @@ class Contract:
 
     def __repr__(self) -> str:
         return f"<{self.name}>"
+
+    @cached_property
+    def name(self) -> str:
+        """How tables write it: `NIFTY 2024-02-29 22000 CE`."""
+        return str(self.spec)
 
     # Prices at the clock. Until the columns are loaded, `_first` lies beyond every bar, so that a
     # read takes the slow way once; from then on a price costs one index. (A `__getattr__` that

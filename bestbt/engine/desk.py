@@ -9,6 +9,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Mapping
 from datetime import date, timedelta
+from numbers import Real
 from typing import Any, NamedTuple
 
 from bestbt.engine.chain import OptionChain
@@ -69,6 +70,7 @@ class Desk:
         self.unsettled_from: date = self.grid.sessions[self.session].day
         self.fees = fees
         self.fill_at_close = fill_at_close
+        self.at_close = False  # a market order placed now still trades at the bar's close
         self.portfolio = Portfolio(capital, start)
         self.exchange = SimulatedExchange(self.grid, slippage)
         self.orders: list[Order] = []
@@ -228,7 +230,8 @@ class Desk:
         if (lots is None) == (qty is None):
             raise OrderError(f"{verb}({contract.name}): give lots= or qty= (units), one of them.")
         asked, unit = (lots, "lots") if lots is not None else (qty, "units")
-        if isinstance(asked, bool) or asked is None or asked != int(asked) or asked <= 0:
+        number = isinstance(asked, Real) and not isinstance(asked, bool)
+        if not number or asked is None or asked % 1 != 0 or asked <= 0:
             raise OrderError(f"{verb}({contract.name}): {asked!r} {unit}; whole and positive.")
         units = int(asked) * contract.lot if lots is not None else int(asked)
         if units % contract.lot:
@@ -248,7 +251,7 @@ class Desk:
         **terms: Any,
     ) -> Order:
         bar = self.clock.bar
-        at_close = self.fill_at_close and type == "market" and not self.before_open
+        at_close = self.at_close and type == "market"
         order = Order(
             len(self.orders),
             contract,
@@ -347,7 +350,7 @@ class Desk:
         for other in [o for o in self.exchange.working if o.contract is contract and o.is_exit]:
             if open_qty * other.qty >= 0:
                 self.end(other, "cancelled", "position is closed")
-        if order.kind == "exit":
+        if order.kind != "stop":
             self._shrink_brackets(fill)
         if order.sl is not None and open_qty * fill.qty > 0:
             spec, side = contract.spec, 1 if fill.qty > 0 else -1
@@ -366,7 +369,7 @@ class Desk:
             stop.start_price = path_price
 
     def _shrink_brackets(self, fill: Fill) -> None:
-        """Cut the stops of entries that a plain exit has closed, oldest first."""
+        """Cut the stops of entries that another order than their stop has closed, oldest first."""
         for match in reversed(self.portfolio.matches):
             if match.exit is not fill:
                 break
@@ -374,6 +377,14 @@ class Desk:
                 other.qty += match.qty
                 if not other.qty:
                     self.end(other, "cancelled", "position is closed")
+
+    def missed_expiry(self) -> bool:
+        """Refuse orders in what expired since the last session; whether there is any."""
+        missed = [e for e in self._expiring if e < self.today]
+        for expiry in missed:
+            for contract in self._expiring[expiry]:
+                contract.is_expired = True
+        return bool(missed)
 
     def settle(self, bar: Ordinal, before: date | None = None) -> list[Contract]:
         """Settle every contract that expires by the session of a bar; return those held.

@@ -46,6 +46,7 @@ class PriceFeeder:
         self._due: dict[Ordinal, list[_Hook]] = {}
         self._due_bars: list[Ordinal] = []  # descending: the next one is the last
         self._session_last: Ordinal = -1
+        self._missed = False  # something expired on a day that is not in the data
 
     def advance(self, horizon: Ordinal) -> None:
         """Go on to the next bar up to the horizon at which something happens, and let it happen.
@@ -55,9 +56,10 @@ class PriceFeeder:
         """
         desk, clock = self.desk, self.desk.clock
         bar = clock.bar + 1
-        if desk.before_open:
+        if bar > self._session_last:
             self._open_session(bar)
-        stop = min(horizon, self._session_last)
+        desk.at_close = desk.fill_at_close
+        stop = bar if self._missed else min(horizon, self._session_last)
         if self._due_bars and self._due_bars[-1] < stop:
             stop = self._due_bars[-1]
         if desk.exchange.working:
@@ -68,8 +70,7 @@ class PriceFeeder:
                 clock.bar = quiet
                 on_bar()
                 if desk.dirty:
-                    if desk.fill_at_close:
-                        self._match(quiet)
+                    self._match_close(quiet)
                     return
         clock.bar = stop
         self._play(stop)
@@ -86,12 +87,19 @@ class PriceFeeder:
             self._on_bar()
         if bar == self._session_last:
             self.strategy.on_session_end()
-        if desk.fill_at_close and desk.exchange.working:
-            self._match(bar)
+        self._match_close(bar)
+        if self._missed:
+            self._settle_missed(bar)
         if bar == self._session_last:
             self._close_session(bar)
-        elif bar == desk.grid.firsts[desk.session] and desk.portfolio.positions:
-            self._settle_missed(bar)
+
+    def _match_close(self, bar: Ordinal) -> None:
+        """Trade at the close just seen, if the run does; later orders wait for the next bar."""
+        desk = self.desk
+        if desk.at_close:
+            desk.at_close = False
+            if desk.exchange.working:
+                self._match(bar)
 
     def _match(self, bar: Ordinal) -> None:
         """Book all trades of the bar, then tell the strategy of each."""
@@ -118,7 +126,9 @@ class PriceFeeder:
         desk, grid = self.desk, self.desk.grid
         session = grid.session(bar)
         desk.session, self._session_last = session, grid.lasts[session]
+        desk.before_open = True
         desk.unsettled_from = max(desk.unsettled_from, desk.today)
+        self._missed = desk.missed_expiry()
         vars(self.strategy.day).clear()
         self._due = {}
         facts = _Facts(desk)
@@ -133,10 +143,9 @@ class PriceFeeder:
 
     def _settle_missed(self, bar: Ordinal) -> None:
         """Settle what expired on a day that is not in the data, at the first bar after it."""
-        day = self.desk.today
-        if any(c.expiry is not None and c.expiry < day for c in self.desk.portfolio.positions):
-            for contract in self.desk.settle(bar, day):
-                self.strategy.on_expiry(contract)
+        self._missed = False
+        for contract in self.desk.settle(bar, self.desk.today):
+            self.strategy.on_expiry(contract)
 
     def _close_session(self, bar: Ordinal) -> None:
         desk, portfolio = self.desk, self.desk.portfolio
@@ -156,7 +165,6 @@ class PriceFeeder:
             self.strategy.on_end()
             self.finished = True
             return
-        desk.before_open = True
         tomorrow = desk.grid.day(bar + 1)
         for period in _ended(today, tomorrow):
             portfolio.base[period] = equity

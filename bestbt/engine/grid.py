@@ -7,6 +7,7 @@ of the exchange's local date, in however many parts (a two-part Saturday is one 
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -140,6 +141,7 @@ class Grid:
         self.firsts: list[Ordinal] = [e - c for e, c in zip(ends, counts, strict=True)]
         self._start = self.starts.data  # one item of it is a plain int: 4 × faster
         self._session = self.session_of.data
+        self._midnights: dict[int, Ns] = {}
 
     def __repr__(self) -> str:
         if not self.n:
@@ -180,14 +182,17 @@ class Grid:
 
     def midnight(self, session: int) -> Ns:
         """UTC time of local midnight by the offset in force at the session's open."""
-        opened = self.sessions[session].open
-        at = self.to_local(opened)
-        return opened - (at.hour * 3600 + at.minute * 60 + at.second) * SECOND
+        if session not in self._midnights:
+            opened = self.sessions[session].open
+            at = self.to_local(opened)
+            since = (at.hour * 3600 + at.minute * 60 + at.second) * SECOND
+            self._midnights[session] = opened - since
+        return self._midnights[session]
 
     def closing_at(self, session: int, moment: Ns) -> Ordinal:
         """First bar of the session that has closed at or after a UTC time; -1 when none has."""
         first, last = self.firsts[session], self.lasts[session]
-        at = first + int(np.searchsorted(self.starts[first : last + 1], moment - self.step))
+        at = bisect_left(self._start, moment - self.step, first, last + 1)
         return at if at <= last else -1
 
     def session_on(self, day: date) -> int:

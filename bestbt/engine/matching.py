@@ -179,7 +179,7 @@ class SimulatedExchange:
             start = order.start_price
         else:
             start = int(path[lo - base])
-        begins = lo == max(order.since, POINTS * columns.next_live(order.since // POINTS))
+        begins, order.begun = not order.begun, True
         if begins and (start >= trigger if buys else start <= trigger):
             # already through when it starts to work: it fires right here
             reason = "trigger" if start == trigger else "trigger-passed"

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from fractions import Fraction
+from functools import lru_cache
 from math import floor
 from typing import Literal, NamedTuple, TypeAlias
 
@@ -32,46 +32,59 @@ def raw_price(price: Price, tick: RawPrice, scale: int) -> RawPrice:
     return floor(price * scale / tick + 0.5 + _HAIR) * tick
 
 
-@dataclass(frozen=True, slots=True)
-class Level:
+class Level(NamedTuple):
     """A stop as a trader says it: a price, or percent or points from the entry's fill price.
+
+    The value is `numerator / denominator`, exactly as written.
 
     >>> Level.parse("25%").trigger(entry=30010, side=-1, tick=5, scale=100)
     37515
     """
 
     unit: Literal["price", "percent", "points"]
-    value: Fraction
+    numerator: int
+    denominator: int
 
     @classmethod
     def parse(cls, text: Price | str) -> Level:
         """Read `25.5`, `"25%"` or `"30pts"`; anything else, and zero or less, is refused."""
-        unit: Literal["price", "percent", "points"] = "price"
-        number: str | float = text
-        if isinstance(text, str):
-            number = text.strip().lower()
-            if number.endswith("%"):
-                unit, number = "percent", number[:-1]
-            elif number.endswith("pts"):
-                unit, number = "points", number[:-3]
-        try:
-            value = Fraction(number)
-        except (ValueError, TypeError, OverflowError):
-            value = Fraction(0)
-        if isinstance(text, bool) or value <= 0:
-            raise OrderError(
-                f"{text!r} is no stop: give a price above zero (101.5), percent of the entry "
-                "('25%') or points from it ('30pts')."
-            )
-        return cls(unit, value)
+        return _parse_level(text) if isinstance(text, str) else _level("price", text, text)
 
     def trigger(self, entry: RawPrice, side: int, tick: RawPrice, scale: int) -> RawPrice:
         """Raw trigger of a stop for an entry of *side* (+1 long, −1 short), at least one tick."""
+        up, down = self.numerator, self.denominator
         if self.unit == "price":
-            return raw_price(float(self.value), tick, scale)
-        away = entry * self.value / 100 if self.unit == "percent" else self.value * scale
-        exact = (entry - side * away) / tick
-        return max(half_up(exact.numerator, exact.denominator), 1) * tick
+            return raw_price(up / down, tick, scale)
+        if self.unit == "percent":
+            exact, unit = entry * (100 * down - side * up), 100 * down
+        else:
+            exact, unit = entry * down - side * up * scale, down
+        return max(half_up(exact, unit * tick), 1) * tick
+
+
+@lru_cache(maxsize=256)
+def _parse_level(text: str) -> Level:
+    number = text.strip().lower()
+    if number.endswith("%"):
+        return _level("percent", number[:-1], text)
+    if number.endswith("pts"):
+        return _level("points", number[:-3], text)
+    return _level("price", number, text)
+
+
+def _level(
+    unit: Literal["price", "percent", "points"], number: Price | str, asked: Price | str
+) -> Level:
+    try:
+        value = Fraction(number)
+    except (ValueError, TypeError, OverflowError, ZeroDivisionError):
+        value = Fraction(0)
+    if isinstance(asked, bool) or value <= 0:
+        raise OrderError(
+            f"{asked!r} is no stop: give a price above zero (101.5), percent of the entry "
+            "('25%') or points from it ('30pts')."
+        )
+    return Level(unit, value.numerator, value.denominator)
 
 
 class Order:
@@ -82,6 +95,7 @@ class Order:
     """
 
     __slots__ = (
+        "begun",
         "contract",
         "fire",
         "fire_price",
@@ -137,6 +151,7 @@ class Order:
         self.reason = ""
         # Where it first touches: found once and remembered, since a path never changes.
         self.seen: Point = since
+        self.begun = False  # whether its first live point has been looked at
         self.fire: Point | None = None
         self.fire_price: RawPrice = 0
         self.fire_reason = ""

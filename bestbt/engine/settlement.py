@@ -63,6 +63,8 @@ def settlement_value(
     grid: Grid = feed.grid
     session = grid.session(bar)
     columns = index.columns
+    if columns is not None and bar < columns.first:
+        columns = None  # no value of it is known yet
     if columns is not None and grid.day(bar) > expiry:
         return SettlementValue(int(columns.points[POINTS * (bar - columns.first)]), "missing-day")
     rule = market.settlement(index.symbol, expiry)

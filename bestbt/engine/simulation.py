@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import date, datetime
 from functools import partial
+from itertools import zip_longest
 from typing import Any, NamedTuple
 
 from bestbt.engine.desk import Desk
@@ -111,6 +112,7 @@ class Simulation:
         self.feeder = PriceFeeder(self.desk, self.strategy)
         self._applied = 0
         self.strategy.init()
+        self._apply_interventions()  # those from before the first bar
 
     @property
     def bar(self) -> Ordinal:
@@ -182,20 +184,29 @@ class Simulation:
         if bars < 1:
             raise UsageError(f"back({bars}): one bar or more.")
         target = max(self.bar - bars, self.start - 1)
-        before = [_wish(o) for o in self.desk.orders]
+        before = list(self.desk.orders)
         self.desk.clock.__class__ = _RewoundClock
         self._restart()
         self._pausing = False
         while self.bar < target:
             self._go(target)
-        for was, order in zip(before, self.desk.orders, strict=False):
-            if was != _wish(order):
-                at = self.grid.to_local(order.time)
-                raise NotRepeatable(
-                    f"Not repeatable from {at:%Y-%m-%d %H:%M}: the replay placed {order}, the run "
-                    "before it did not. Does the strategy keep something outside of itself?"
-                )
+        self._check_repeated(before)
         return self
+
+    def _check_repeated(self, before: list[Order]) -> None:
+        """Compare the replay's orders with those the run had placed by now."""
+        placed: list[Order | None] = [*self.desk.orders]
+        until = self.grid.end(self.bar) if self.bar >= self.start else -1
+        due = sum(o.time <= until for o in before)
+        placed += [None] * (due - len(placed))
+        for was, order in zip_longest(before[: len(placed)], placed):
+            if was is None or order is None or _wish(was) != _wish(order):
+                at = self.grid.to_local((order or was).time)
+                raise NotRepeatable(
+                    f"Not repeatable from {at:%Y-%m-%d %H:%M}: the run placed {was or 'no order'}, "
+                    f"the replay {order or 'none'}. Does the strategy keep something outside of "
+                    "itself?"
+                )
 
     def pause(self) -> None:
         """Stop after the bar being played; safe to call from any thread."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import date
-from typing import Any, ClassVar, Protocol, TypeVar
+from typing import Any, ClassVar, Literal, Protocol, TypeVar
 
 from bestbt.engine.contract import Contract
 from bestbt.engine.grid import Grid, duration, time_of_day
@@ -28,6 +28,7 @@ HOOKS = {
     "on_session_end": 0,
     "on_end": 0,
 }
+_BASES: tuple[Literal["open", "close"], ...] = ("open", "close")
 _WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _F = TypeVar("_F", bound=Callable[..., Any])
 
@@ -44,27 +45,43 @@ class SessionFacts(Protocol):
         ...
 
 
-def moment(text: str, grid: Grid, session: int) -> Ns:
-    """Return the UTC time of `"09:20"`, `"open"`, `"open+5min"` or `"close-15min"` in a session."""
-    word = text.strip()
-    for name, base in (
-        ("open", grid.sessions[session].open),
-        ("close", grid.sessions[session].close),
-    ):
-        if word == name:
-            return base
-        if word.startswith(name) and word[len(name)] in "+-":
-            sign = 1 if word[len(name)] == "+" else -1
-            return base + sign * duration(word[len(name) + 1 :])
-    return grid.midnight(session) + time_of_day(word)
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """A time of day, or an offset from a session's open or close."""
+
+    base: Literal["midnight", "open", "close"]
+    offset: Ns
+
+    @classmethod
+    def parse(cls, text: str) -> Moment:
+        """Read `"09:20"`, `"open"`, `"open+5min"` or `"close-15min"`."""
+        if not isinstance(text, str):
+            raise UsageError(
+                f"{text!r} is no time; write it as '09:20', 'open+5min' or 'close-15min'."
+            )
+        word = text.strip()
+        for base in _BASES:
+            if word == base:
+                return cls(base, 0)
+            if word.startswith(base) and word[len(base)] in "+-":
+                sign = 1 if word[len(base)] == "+" else -1
+                return cls(base, sign * duration(word[len(base) + 1 :]))
+        return cls("midnight", time_of_day(word))
+
+    def at(self, grid: Grid, session: int) -> Ns:
+        """UTC time of the moment in a session."""
+        if self.base == "midnight":
+            return grid.midnight(session) + self.offset
+        day = grid.sessions[session]
+        return (day.open if self.base == "open" else day.close) + self.offset
 
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
     """When a method is called: at a time of day, or every so often between two."""
 
-    start: str | None
-    end: str | None = None
+    start: Moment | None
+    end: Moment | None = None
     step: Ns | None = None
     dte: frozenset[int] | None = None
     weekdays: frozenset[int] | None = None
@@ -94,11 +111,11 @@ class Schedule:
         return bars
 
     def _moments(self, grid: Grid, session: int) -> Iterable[Ns]:
-        if self.step is None:
-            return (moment(self.start or "open", grid, session),)
         opened, closed = grid.sessions[session].open, grid.sessions[session].close
-        start = moment(self.start, grid, session) if self.start else opened + self.step
-        end = moment(self.end, grid, session) if self.end else closed - grid.step
+        if self.step is None:
+            return (self.start.at(grid, session) if self.start else opened,)
+        start = self.start.at(grid, session) if self.start else opened + self.step
+        end = self.end.at(grid, session) if self.end else closed - grid.step
         return range(start, end + 1, self.step)
 
 
@@ -108,21 +125,6 @@ def _scheduled(schedule: Schedule) -> Callable[[_F], _F]:
         return function
 
     return mark
-
-
-def _check_time(text: str) -> str:
-    """Refuse a malformed time where it is written, not when it first comes."""
-    if not isinstance(text, str):
-        raise UsageError(f"{text!r} is no time; write it as '09:20', 'open+5min' or 'close-15min'.")
-    word = text.strip()
-    for name in ("open", "close"):
-        if word == name:
-            return text
-        if word.startswith(name) and word[len(name)] in "+-":
-            duration(word[len(name) + 1 :])
-            return text
-    time_of_day(word)
-    return text
 
 
 def at(
@@ -146,7 +148,7 @@ def at(
         Only when the nearest expiry is `"weekly"` or `"monthly"`.
     """
     return _scheduled(
-        Schedule(_check_time(time), dte=_dtes(dte), weekdays=_weekdays(weekdays), kind=kind)
+        Schedule(Moment.parse(time), dte=_dtes(dte), weekdays=_weekdays(weekdays), kind=kind)
     )
 
 
@@ -156,15 +158,14 @@ def every(step: str, start: str | None = None, end: str | None = None) -> Callab
     Without *start*, first one step after the open; without *end*, for the last time one bar
     before the close, so that an order can still fill.
     """
-    for time in (start, end):
-        if time is not None:
-            _check_time(time)
-    return _scheduled(Schedule(start, end, duration(step)))
+    first = Moment.parse(start) if start is not None else None
+    last = Moment.parse(end) if end is not None else None
+    return _scheduled(Schedule(first, last, duration(step)))
 
 
 def on_expiry_day(at: str = "15:00", kind: str | None = None) -> Callable[[_F], _F]:
     """Call a method at a time on days on which the first symbol's nearest expiry settles."""
-    return _scheduled(Schedule(_check_time(at), dte=frozenset((0,)), kind=kind))
+    return _scheduled(Schedule(Moment.parse(at), dte=frozenset((0,)), kind=kind))
 
 
 def _dtes(given: int | Iterable[int] | None) -> frozenset[int] | None:
