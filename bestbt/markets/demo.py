@@ -192,7 +192,7 @@ def generate(
     >>> day = date(2024, 1, 1)
     >>> index, vix, *rest = generate(start=day, end=day)
     >>> print(index.spec, len(index.starts), vix.spec, rest[0].spec)
-    NIFTY 375 INDIAVIX NIFTY 2024-01-04 20500 CE
+    NIFTY 375 INDIAVIX NIFTY 2024-01-04 20600 CE
     """
     start, end = _range(start, end)
     if symbol not in UNDERLYINGS:

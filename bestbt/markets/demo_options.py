@@ -40,12 +40,12 @@ Bools = npt.NDArray[np.bool_]
 
 CARRY = 0.065  # forward over spot, per calendar year
 SKEW, CURVE, WINGS = -0.10, 0.035, 4.0  # of the smile, per standard deviation; flat beyond WINGS
-BAND = {"weekly": 0.055, "monthly": 0.07}  # strikes listed either side of the last close
+BAND = {"weekly": 0.05, "monthly": 0.06}  # strikes listed either side of the last close
 # Trades a minute at the money, by how many expiries come before, and how many monthlies.
 # An expiry is listed while it has a place in either.
 BUSIEST = 300.0
-TRADES_NEAR = (BUSIEST, 12.0, 1.5, 0.4)
-TRADES_MONTH = (8.0, 0.8, 0.25)
+TRADES_NEAR = (BUSIEST, 10.0, 1.2, 0.3)
+TRADES_MONTH = (6.0, 0.6, 0.2)
 TRADES_FUTURE = (400.0, 50.0, 5.0)
 LOTS = 10  # traded in a bar with one expected trade, on average: LOTS × trades
 HALTS = 0.15  # share of days on which a contract of the nearest expiry stands still
@@ -77,7 +77,7 @@ def trades_a_minute(near: int, month: int | None) -> float:
     """Return the expected trades a minute at the money; 0 while the expiry is not listed.
 
     >>> trades_a_minute(0, 0), trades_a_minute(4, 1), trades_a_minute(4, None)
-    (300.0, 0.8, 0.0)
+    (300.0, 0.6, 0.0)
     """
     as_near = TRADES_NEAR[near] if 0 <= near < len(TRADES_NEAR) else 0.0
     if month is None or not 0 <= month < len(TRADES_MONTH):
