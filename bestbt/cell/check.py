@@ -14,6 +14,7 @@ import ast
 import builtins
 import warnings
 from collections.abc import Collection, Iterator
+from dataclasses import replace
 
 from pyflakes import checker as pyflakes
 from pyflakes import messages as flaws
@@ -21,7 +22,7 @@ from pyflakes import messages as flaws
 from bestbt.cell.habits import habits
 from bestbt.cell.members import members, nearest
 from bestbt.cell.names import BOUND, LATER
-from bestbt.cell.problems import Problem
+from bestbt.cell.problems import Problem, source_lines
 from bestbt.cell.scan import Scan, StrategyClass, bound_in
 from bestbt.cell.surface import Surface
 from bestbt.cell.timing import has_hooks, stray_hooks, timing
@@ -75,9 +76,18 @@ def check(source: str, known: Surface, user_names: Collection[str] = ()) -> list
             continue  # most likely a class of another kind
         found += members(scan, strategy, known)
         found += timing(scan, strategy, known)
-    lines = source.splitlines()
+    lines = source_lines(source)
     found += [one for one in habits(scan) if not _waived(lines, one)]
-    return sorted(set(found))
+    return sorted({_in_characters(lines, one) for one in found})
+
+
+def _in_characters(lines: list[str], problem: Problem) -> Problem:
+    """Count the column in characters: a syntax tree counts bytes."""
+    line = lines[problem.line - 1]
+    if line.isascii():
+        return problem
+    column = len(line.encode()[: problem.column].decode(errors="ignore"))
+    return replace(problem, column=column)
 
 
 def _waived(lines: list[str], problem: Problem) -> bool:
@@ -89,8 +99,9 @@ def _waived(lines: list[str], problem: Problem) -> bool:
 
 
 def _syntax(source: str, error: SyntaxError) -> Problem:
-    line = min(error.lineno or 1, source.count("\n") + 1)
-    text = (source.splitlines() or [""])[line - 1] if source.strip() else ""
+    lines = source_lines(source)
+    line = min(error.lineno or 1, len(lines))
+    text = lines[line - 1]
     hint = ""
     if text.lstrip()[:1] in ("%", "!", "?"):
         hint = "Notebook commands (%, !, ?) go into a cell of their own."

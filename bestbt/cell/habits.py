@@ -40,7 +40,7 @@ def _future_call(scan: Scan, call: ast.Call) -> Iterator[Problem]:
     given = {k.arg: scan.literal(k.value) for k in call.keywords if k.arg}
     first = scan.literal(call.args[0]) if call.args else given.get("periods", ...)
     if name in ("shift", "diff", "pct_change") and _negative(first):
-        yield _ahead(call, f".{name}({first}) reads {-_number(first):g} rows ahead")
+        yield _ahead(call, f".{name}({first}) reads rows that come later")
     elif scan.origin(call.func) == "numpy.roll":
         by = scan.literal(call.args[1]) if len(call.args) > 1 else given.get("shift", ...)
         if _negative(by):
@@ -124,10 +124,6 @@ def _future_index(scan: Scan, strategy: StrategyClass) -> Iterator[Problem]:
 
 def _negative(value: object) -> bool:
     return isinstance(value, int | float) and value < 0
-
-
-def _number(value: object) -> float:
-    return float(value) if isinstance(value, int | float) else 0.0
 
 
 # --- clock and chance ---

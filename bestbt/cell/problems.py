@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from html import escape
 from typing import Literal, TypeAlias
 
-__all__ = ["Problem", "Severity", "render_problems_html", "render_problems_text"]
+__all__ = ["Problem", "Severity", "render_problems_html", "render_problems_text", "source_lines"]
 
 Severity: TypeAlias = Literal["error", "warning"]
 
@@ -34,6 +35,11 @@ class Problem:
         return f"line {self.line}: {self.message}. {self.hint}".rstrip()
 
 
+def source_lines(source: str) -> list[str]:
+    """Split as Python counts lines; `splitlines` would also split at a form feed."""
+    return re.split(r"\r\n|\r|\n", source)
+
+
 def render_problems_text(problems: Iterable[Problem], source: str, offset: int = 0) -> str:
     r"""Return problems as text: line, what is wrong, the line itself, a caret, what to do.
 
@@ -54,7 +60,7 @@ def render_problems_text(problems: Iterable[Problem], source: str, offset: int =
             ^
         Did you mean 'get_atm'?
     """
-    lines = source.splitlines()
+    lines = source_lines(source)
     blocks = []
     for problem in problems:
         text, column = _shown(lines, problem)
@@ -75,7 +81,7 @@ def render_problems_html(problems: Iterable[Problem], source: str, offset: int =
     >>> "&lt;b&gt;" in render_problems_html([Problem(1, 0, "error", "name", "no <b>")], "<b>")
     True
     """
-    lines = source.splitlines()
+    lines = source_lines(source)
     items = "".join(_item(lines, problem, offset) for problem in problems)
     return f'<div class="bt-problems" style="{_BOX}">{items}</div>'
 

@@ -530,6 +530,12 @@ def test_the_base_annotates_every_attribute_it_makes(face):
     assert made <= face.members
 
 
+def test_columns_count_characters_and_lines_are_pythons(found):
+    slip = only(found("x = 1\n\x0c" + in_hook('self.log("₹"); self.b2')))
+
+    assert (slip.line, slip.column) == (4, 8 + len('self.log("₹"); '))
+
+
 def test_problems_come_by_line(found):
     slips = found(in_hook("self.a1\nself.b2\nx = c3\nself.d4"))
 
