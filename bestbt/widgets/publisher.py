@@ -1,0 +1,165 @@
+"""One thread that does a view's drawing, so that nothing else touches its widgets.
+
+Work is posted under a name, to be done now or after a while; posting the same name again
+replaces what waits (which is all a debounce is). The thread starts when there is work and ends
+when there is none: no run, no zooming, no thread. Work that raises is told to `on_error`, and
+the rest goes on.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+
+__all__ = ["Pace", "Publisher"]
+
+_log = logging.getLogger("bestbt.widgets")
+
+Work = Callable[[], None]
+Clock = Callable[[], float]
+
+
+def _daemon(target: Work) -> None:
+    threading.Thread(target=target, name="bt-view", daemon=True).start()
+
+
+class Publisher:
+    """Does posted work on one daemon thread, soonest first.
+
+    Parameters
+    ----------
+    on_error
+        Called on that thread with the name of the work and what it raised.
+    clock, spawn
+        Seconds that only grow, and how to start the thread; tests give their own.
+
+    Examples
+    --------
+    >>> done = []
+    >>> publisher = Publisher(lambda name, error: None, clock=lambda: 0.0, spawn=lambda run: None)
+    >>> publisher.post("title", lambda: done.append("old"))
+    >>> publisher.post("title", lambda: done.append("new"))
+    >>> publisher.step(), done
+    (None, ['new'])
+    """
+
+    def __init__(
+        self,
+        on_error: Callable[[str, Exception], None],
+        *,
+        clock: Clock = time.monotonic,
+        spawn: Callable[[Work], None] = _daemon,
+    ) -> None:
+        self._on_error, self._clock, self._spawn = on_error, clock, spawn
+        self._changed = threading.Condition()
+        self._waiting: dict[str, tuple[float, Work]] = {}
+        self._running = self._closed = False
+
+    def post(self, name: str, work: Work, after: float = 0.0) -> None:
+        """Have *work* done in *after* seconds, instead of what waits under *name*; any thread."""
+        with self._changed:
+            if self._closed:
+                return
+            self._waiting.pop(name, None)
+            self._waiting[name] = (self._clock() + after, work)
+            if self._running:
+                self._changed.notify()
+            else:
+                self._running = True
+                self._spawn(self._run)
+
+    def close(self) -> None:
+        """Forget what waits and take nothing more; the thread ends after its current work."""
+        with self._changed:
+            self._closed = True
+            self._waiting.clear()
+            self._changed.notify()
+
+    @property
+    def idle(self) -> bool:
+        """Whether there is neither work nor a thread."""
+        return not self._running
+
+    def step(self) -> float | None:
+        """Do what is due; return the seconds until more is, None when nothing waits."""
+        while True:
+            with self._changed:
+                if not self._waiting:
+                    return None
+                name = min(self._waiting, key=lambda n: self._waiting[n][0])
+                delay = self._waiting[name][0] - self._clock()
+                if delay > 0:
+                    return delay
+                _, work = self._waiting.pop(name)
+            self._do(name, work)
+
+    def _do(self, name: str, work: Work) -> None:
+        try:
+            work()
+        except Exception as error:  # a picture that fails must not end the others, nor the run
+            _log.debug("view: %s failed", name, exc_info=True)
+            try:
+                self._on_error(name, error)
+            except Exception:  # the browser is gone: there is nowhere left to show it
+                _log.warning("view: %s failed and could not be shown", name, exc_info=True)
+
+    def _run(self) -> None:
+        while True:
+            delay = self.step()
+            with self._changed:
+                if not self._waiting:  # asked again under the lock: `post` may have come between
+                    self._running = False
+                    return
+                if delay is not None:
+                    self._changed.wait(min(delay, self._soonest()))
+
+    def _soonest(self) -> float:
+        return max(min(at for at, _ in self._waiting.values()) - self._clock(), 0.0)
+
+
+class Pace:
+    """Says when the browser may be sent more: it has painted the last, or *patience* is over.
+
+    Sending without waiting for the browser lets it fall behind by many seconds.
+
+    Parameters
+    ----------
+    least
+        Seconds between two updates at the least.
+    patience
+        Seconds after which an answer is no longer waited for (the page may be closed).
+
+    Examples
+    --------
+    >>> now = [0.0]
+    >>> pace = Pace(clock=lambda: now[0])
+    >>> pace.ready(), pace.sent(), pace.ready()
+    (True, 1, False)
+    >>> now[0] = 0.3
+    >>> pace.ready(), pace.painted(1), pace.ready()
+    (False, None, True)
+    """
+
+    def __init__(
+        self, least: float = 0.2, patience: float = 1.0, *, clock: Clock = time.monotonic
+    ) -> None:
+        self._least, self._patience, self._clock = least, patience, clock
+        self._seq = self._ack = 0
+        self._at = float("-inf")
+
+    def sent(self) -> int:
+        """Note that an update goes out; return its number."""
+        self._seq += 1
+        self._at = self._clock()
+        return self._seq
+
+    def painted(self, seq: int) -> None:
+        """Note the browser's answer; an old one changes nothing."""
+        self._ack = max(self._ack, seq)
+
+    def ready(self) -> bool:
+        """Whether the next update may go out."""
+        since = self._clock() - self._at
+        return since >= (self._least if self._ack >= self._seq else self._patience)

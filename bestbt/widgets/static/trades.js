@@ -1,0 +1,55 @@
+const PNL = 8; // the column that is coloured
+
+function cell(row, tag, text, number) {
+  const el = document.createElement(tag);
+  el.textContent = text; // never as HTML: tags and reasons are the user's words
+  if (number) el.className = "bt-number";
+  row.appendChild(el);
+  return el;
+}
+
+function render({ model, el }) {
+  el.classList.add("bt-trades");
+
+  const draw = () => {
+    const columns = model.get("columns");
+    const rows = model.get("rows");
+    const tones = model.get("tones");
+    const table = document.createElement("table");
+    const head = table.createTHead().insertRow();
+    for (const [name, number] of columns) cell(head, "th", name, number);
+    const body = table.createTBody();
+    rows.forEach((texts, i) => {
+      const row = body.insertRow();
+      row.title = "show this trade in the charts";
+      texts.forEach((text, j) => {
+        const td = cell(row, "td", text, columns[j][1]);
+        if (j === PNL && tones[i]) td.classList.add(tones[i] > 0 ? "bt-up" : "bt-down");
+      });
+      row.addEventListener("click", () => {
+        body.querySelector(".bt-picked")?.classList.remove("bt-picked");
+        row.classList.add("bt-picked");
+        model.send({ row: i });
+      });
+    });
+    const note = document.createElement("div");
+    note.className = "bt-note";
+    note.textContent = model.get("note");
+    el.replaceChildren(table, note);
+  };
+
+  draw();
+  // One message sets rows, tones and note; draw once, after all of them have changed.
+  let due = false;
+  const later = () => {
+    if (due) return;
+    due = true;
+    queueMicrotask(() => {
+      due = false;
+      draw();
+    });
+  };
+  for (const name of ["rows", "tones", "note"]) model.on(`change:${name}`, later);
+}
+
+export default { render };

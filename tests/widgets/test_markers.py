@@ -1,0 +1,98 @@
+"""Which fills are marked, and what they tell."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bestbt.widgets.markers import KINDS, Marked, mark_fills, select
+from tests.widgets.fake_run import FakeRun
+
+
+def marked(bars: list[int], kinds: list[int], weights: list[float]) -> Marked:
+    texts = tuple(f"fill {i}" for i in range(len(bars)))
+    return Marked(
+        np.asarray(bars), np.asarray(kinds, np.int8), np.asarray(weights, np.float64), texts
+    )
+
+
+def ended(trades: int = 130) -> FakeRun:
+    run = FakeRun(trades=trades)
+    run.advance(run.grid.n)
+    run.end("finished")
+    return run
+
+
+def test_few_fills_are_all_shown() -> None:
+    picked, shown, total = select(marked([3, 50, 90], [1, 2, 2], [0, 5, 7]), 0, 100, 200, 100)
+    assert (shown, total) == (3, 3)
+    assert [one.x.tolist() for one in picked] == [[], [3.0], [50.0, 90.0], []]
+    assert picked[2].text == ["fill 1", "fill 2"]
+
+
+def test_fills_that_share_a_place_tell_the_most_important_first() -> None:
+    fills = marked([10, 11, 10, 10], [2, 2, 2, 1], [1.0, 9.0, 4.0, 0.0])
+    picked, shown, total = select(fills, 0, 1000, 200, 100)
+    assert (shown, total) == (2, 4)
+    assert picked[2].x.tolist() == [11.0]
+    assert picked[2].text == ["fill 1\nfill 2\nfill 0"]
+
+
+def test_a_crowd_is_counted() -> None:
+    picked, *_ = select(marked([5] * 9, [0] * 9, [0.0] * 9), 0, 10, 200, 100)
+    assert picked[0].text[0].splitlines()[-1] == "… and 5 more"
+
+
+def test_what_is_not_seen_is_not_counted() -> None:
+    assert select(marked([5, 500], [0, 0], [0, 0]), 100, 200, 200, 100)[1:] == (0, 0)
+
+
+@settings(deadline=None)
+@given(
+    st.lists(st.tuples(st.integers(0, 999), st.integers(0, 3), st.floats(0, 9)), max_size=300),
+    st.integers(4, 50),
+)
+def test_never_more_markers_than_the_budget(
+    fills: list[tuple[int, int, float]], budget: int
+) -> None:
+    fills.sort()
+    all_of_them = marked(*(list(c) for c in zip(*fills, strict=True)) if fills else ([], [], []))
+    picked, shown, total = select(all_of_them, 0, 999, budget, 400)
+    assert total == len(fills)
+    assert shown == sum(len(one.x) for one in picked) <= budget
+    for kind, one in enumerate(picked):
+        # the heaviest of its kind is always told
+        weights = {f"fill {i}": f[2] for i, f in enumerate(fills) if f[1] == kind}
+        told = [t.splitlines()[0] for t in one.text]
+        assert bool(told) == bool(weights)
+        if told:
+            assert max(weights[t] for t in told) == max(weights.values())
+
+
+def test_a_fill_tells_what_price_size_why_and_what_it_booked() -> None:
+    run = ended()
+    ready = mark_fills(run)
+    trade = run.trades.iloc[0]
+    entry = next(t for t in ready.text if "09:20" in t and str(trade["symbol"]) in t)
+    assert entry == f"01 Jan 09:20  Sell 75 {trade['symbol']} at {trade['entry_price']:.2f}, " + (
+        "entry (open)"
+    )
+    left = next(t for t in ready.text if "Buy" in t and str(trade["symbol"]) in t)
+    assert f"at {trade['exit_price']:.2f}, stop (trigger), PnL −₹1,658" in left
+    assert len(ready.bar) == len(run.fills) == 260
+    assert [KINDS[k] for k in sorted(set(ready.kind.tolist()))] == ["sell entry", "buy exit"]
+
+
+def test_the_leg_of_a_roll_that_books_is_the_leaving_one() -> None:
+    run = ended(trades=1)
+    run._fills["kind"] = "roll"
+    assert [KINDS[k] for k in mark_fills(run).kind] == ["sell entry", "buy exit"]
+
+
+def test_fills_are_placed_by_their_time() -> None:
+    run = ended()
+    ready = mark_fills(run)
+    for bar, time in zip(ready.bar.tolist(), run.fills["time"], strict=True):
+        assert pd.Timestamp(run.grid.local(bar)) == time

@@ -1,0 +1,289 @@
+"""The view of a run: what it shows in each state, and that looking changes nothing."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from html.parser import HTMLParser
+from typing import Any
+
+import ipywidgets as widgets
+import numpy as np
+import pandas as pd
+import pytest
+
+from bestbt.errors import ParamError
+from bestbt.widgets import publisher as publishing
+from bestbt.widgets import view as viewing
+from bestbt.widgets.publisher import Pace, Publisher
+from bestbt.widgets.trades_table import ROWS, trade_rows
+from bestbt.widgets.view import RunView
+from tests.widgets.fake_run import FakeRun
+
+
+class Stage:
+    """A run and its view, both moved by hand on the test's own thread."""
+
+    def __init__(self, run: FakeRun) -> None:
+        self.now = 0.0
+        self.run = run
+        self.view = RunView(run)
+
+    def later(self, seconds: float = 0.1) -> None:
+        self.now += seconds
+        self.view._publisher.step()
+
+    @property
+    def text(self) -> str:
+        parts: list[str] = []
+        reader = HTMLParser()
+        reader.handle_data = parts.append  # type: ignore[method-assign]
+        for widget in viewing._reach([self.view]):
+            if isinstance(widget, widgets.HTML):
+                reader.feed(widget.value)
+        return " ".join(parts)
+
+
+@pytest.fixture
+def stage(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Stage]]:
+    made: list[Stage] = []
+
+    def make(**options: Any) -> Stage:
+        one = Stage.__new__(Stage)
+        monkeypatch.setattr(
+            viewing,
+            "Publisher",
+            lambda failed: Publisher(failed, clock=lambda: one.now, spawn=lambda run: None),
+        )
+        monkeypatch.setattr(viewing, "Pace", lambda: Pace(clock=lambda: one.now))
+        one.__init__(FakeRun(**options))  # type: ignore[misc]
+        made.append(one)
+        return one
+
+    yield make
+    for one in made:
+        one.view.close()
+
+
+def test_the_repr_is_stable(stage: Callable[..., Stage]) -> None:
+    it = stage()
+    assert repr(it.view) == "<RunView ShortStraddle NIFTY>"
+    assert repr(stage().view) == repr(it.view)
+    assert it.view._repr_mimebundle_()["text/plain"] == repr(it.view)
+
+
+def test_an_unknown_keyword_is_refused_by_name() -> None:
+    with pytest.raises(ParamError, match=r"does not take 'heigth'. Did you mean 'height'?"):
+        RunView(FakeRun(sessions=2, trades=0), heigth=300)
+
+
+def test_a_run_under_way(stage: Callable[..., Stage]) -> None:
+    it = stage(sessions=10, trades=20)
+    it.run.advance(1000)
+    it.later()
+    assert "ShortStraddle · NIFTY" in it.text
+    assert "synthetic data" in it.text
+    assert "27%" in it.text
+    assert "Date reached 03 Jan 2024 13:24" in it.text
+    assert "1,000 of 3,750" in it.text
+    assert it.view._pacer.seq == 1
+    drawn = it.view._charts.price._wicks
+    assert np.nanmax(drawn.x) < 1000, "the chart must not show what the run has not seen"
+
+
+def test_it_waits_for_the_browser(stage: Callable[..., Stage]) -> None:
+    it = stage(sessions=10, trades=0)
+    it.later()
+    seqs = []
+    for _ in range(16):  # two seconds in which nothing answers
+        it.run.advance(10)
+        it.later(0.125)
+        seqs.append(it.view._pacer.seq)
+    assert seqs[-1] == 3
+    it.view._pacer.ack = it.view._pacer.seq
+    it.run.advance(10)
+    it.later(0.2)
+    assert it.view._pacer.seq == 4
+
+
+def test_nothing_new_is_not_sent(stage: Callable[..., Stage]) -> None:
+    it = stage(sessions=2, trades=0)
+    for _ in range(50):
+        it.later()
+    assert it.view._pacer.seq == 1
+
+
+def test_the_buttons_ask_the_run_at_once(stage: Callable[..., Stage]) -> None:
+    it = stage(sessions=3, trades=0)
+    it.later()
+    pause, stop = it.view._header._pause, it.view._header._stop
+    pause.click()
+    assert it.run.calls == ["pause"]
+    it.later(0)  # a change of state does not wait for the browser
+    assert pause.description == "Resume"
+    assert "Paused" in it.text
+    pause.click()
+    stop.click()
+    assert it.run.calls == ["pause", "resume", "stop"]
+    it.later(0)
+    assert pause.disabled
+    assert stop.disabled
+    assert "Stopped by you" in it.text
+
+
+def test_a_finished_run(stage: Callable[..., Stage]) -> None:
+    it = stage()
+    it.run.advance(it.run.grid.n)
+    it.run.end("finished")
+    it.later()
+    assert it.view._problem == ""
+    assert "Finished at 21 Mar 2024 15:29" in it.text
+    assert "260 fills in" in it.text
+    assert "Trades won 56.90 %" in it.text
+    assert "Capital ₹10,00,000" in it.text
+    assert "rejected" in it.text
+    assert len(it.view._trades.rows) == 130
+    markers = it.view._charts.price._markers
+    assert 0 < sum(len(m.x) for m in markers) <= 200
+    for mark in (*markers, *it.view._charts.price.figure.marks):
+        assert mark.x.dtype == mark.y.dtype == np.float64
+        assert len(mark.x) == len(mark.y)
+    equity = it.view._charts.equity
+    assert len(equity._line.x) <= 2000
+    assert equity._below.y.max() == 0
+    curve = it.run.equity.to_numpy()
+    deepest = (curve - np.maximum(np.maximum.accumulate(curve), it.run.capital)).min()
+    assert equity._below.y.min() == pytest.approx(deepest)
+    assert it.view._publisher.step() is None, "nothing is left to do once the result is drawn"
+
+
+def test_a_failed_run_says_why_and_escapes_it(stage: Callable[..., Stage]) -> None:
+    it = stage(sessions=3, trades=4)
+    it.run.advance(500)
+    it.run.end("failed", "KeyError: '<script>x</script>'\n  Cell In[2], line 4")
+    it.later()
+    assert "Failed at 02 Jan 2024 11:19" in it.text
+    assert "<script>" not in it.view._panel.value
+    assert "&lt;script&gt;" in it.view._panel.value
+    assert "<pre>" in it.view._panel.value
+
+
+def test_a_title_is_escaped(stage: Callable[..., Stage], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(FakeRun, "title", "<b>x</b> · NIFTY")
+    monkeypatch.setattr(FakeRun, "symbol", "<i>M&M</i>")
+    it = stage(sessions=2, trades=0)
+    html = [w.value for w in viewing._reach([it.view]) if isinstance(w, widgets.HTML)]
+    assert not any("<b>x" in value or "<i>M" in value for value in html)
+    assert "<b>x</b> · NIFTY" in it.text
+
+
+def test_a_pane_that_cannot_be_drawn_is_told_and_the_others_are(
+    stage: Callable[..., Stage], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    it = stage(sessions=5, trades=10)
+
+    def broken(_: str) -> Any:
+        raise OSError("disk <gone>")
+
+    monkeypatch.setattr(it.run, "columns", broken)
+    it.run.advance(500)
+    it.later()
+    assert "could not draw its charts: OSError: disk <gone>" in it.text
+    assert "disk <gone>" not in it.view._header._status.value
+    assert not it.run.done.is_set()
+    assert it.run.calls == []
+    it.run.advance(it.run.grid.n)
+    it.run.end("finished")
+    it.later()
+    assert "Finished" in it.text
+    assert "could not draw its charts" in it.text
+    assert len(it.view._trades.rows) == 10
+
+
+def test_zooming_makes_detail_once_the_axis_rests(stage: Callable[..., Stage]) -> None:
+    it = stage()
+    it.run.advance(it.run.grid.n)
+    it.run.end("finished")
+    it.later()
+    charts = it.view._charts
+    assert "1 hour candles" in charts._told.value
+    charts._x.min, charts._x.max = 3000.0, 3300.0
+    it.later(0.05)
+    assert "1 hour candles" in charts._told.value
+    it.later(0.02)
+    assert "1 min candles" in charts._told.value
+    assert set(charts._axis.tick_values.astype(int).astype(str)) <= set(charts._axis.tick_labels)
+    charts._reset.click()
+    it.later()
+    it.later()
+    assert charts.seen == (-0.5, it.run.last_bar + 0.5)
+    assert "1 hour candles" in charts._told.value
+
+
+def test_a_click_on_a_trade_shows_it(stage: Callable[..., Stage]) -> None:
+    it = stage()
+    it.run.advance(it.run.grid.n)
+    it.run.end("finished")
+    it.later()
+    it.view._trades._handle_custom_msg({"row": 6}, [])
+    it.later()
+    lo, hi = it.view._charts.seen
+    trade = it.run.trades.iloc[6]
+    starts = pd.DatetimeIndex(it.run.grid.starts, tz="UTC")
+    assert starts[int(lo)] < trade["entry_time"] < trade["exit_time"] < starts[int(hi)]
+    assert hi - lo < 1000
+    for odd in ({"row": 999}, {"row": "1"}, {}, None):
+        it.view._trades._handle_custom_msg(odd, [])
+    it.later()
+    assert it.view._charts.seen == (lo, hi)
+
+
+def test_a_long_table_says_what_it_leaves_out() -> None:
+    run = FakeRun(trades=ROWS + 5)
+    rows, tones = trade_rows(run._trades, "₹")
+    assert len(rows) == ROWS + 5
+    for row, tone, pnl in zip(rows, tones, run._trades["pnl"], strict=True):
+        assert row[8].startswith({1: "+₹", -1: "−₹"}[tone])
+        assert tone == np.sign(pnl)
+    table = viewing.TradesTable(lambda row: None)
+    table.fill(run._trades, "₹")
+    assert len(table.rows) == ROWS
+    assert "first 1,000 of 1,005" in table.note
+    table.close()
+
+
+def test_a_run_without_trades(stage: Callable[..., Stage]) -> None:
+    it = stage(sessions=2, trades=0)
+    it.run.end("stopped")
+    it.later()
+    assert it.view._problem == ""
+    assert it.view._trades.note == "No trades."
+
+
+def test_closing_ends_the_thread_and_leaves_the_run_alone() -> None:
+    before = set(threading.enumerate())
+    run = FakeRun(sessions=2, trades=0)
+    view = RunView(run)
+    mine = [t for t in set(threading.enumerate()) - before if t.name == "bt-view"]
+    assert all(t.daemon for t in mine)
+    parts = viewing._reach([view])
+    view.close()
+    for thread in mine:
+        thread.join(10)
+        assert not thread.is_alive()
+    assert all(part.comm is None for part in parts)
+    assert run.calls == []
+    assert publishing.Publisher is Publisher
+
+
+def test_the_thread_ends_with_the_run() -> None:
+    run = FakeRun(sessions=2, trades=3)
+    run.advance(run.grid.n)
+    run.end("finished")
+    view = RunView(run)
+    for thread in threading.enumerate():
+        if thread.name == "bt-view":
+            thread.join(10)
+    assert view._publisher.idle
+    assert len(view._trades.rows) == 3
+    view.close()
