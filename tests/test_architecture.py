@@ -27,6 +27,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("report",),
     ("sweep", "cell"),
     ("widgets",),
+    ("player", "progress"),
     ("run",),
     ("magics", "cli"),
 )
@@ -73,15 +74,18 @@ THIRD_PARTY: dict[str, set[str]] = {
     "sweep": {"numpy", "pandas"},
     "cell": {"numpy", "pyflakes"},
     "widgets": {"IPython", "anywidget", "bqplot", "ipywidgets", "numpy", "pandas", "traitlets"},
+    "player": set(),
+    "progress": {"tqdm"},
     "run": {"numpy", "pandas"},
-    "magics": {"IPython", "traitlets"},
-    "cli": {"tqdm"},
+    "magics": {"IPython"},
+    "cli": {"pandas"},
     "": set(),  # bestbt/__init__.py
 }
 
 # Imports inside a function: only a heavy library behind a method that most users never call.
 INSIDE_FUNCTIONS: dict[str, set[str]] = {
     "bestbt.engine.chain": {"pandas"},  # OptionChain.to_frame
+    "bestbt.run": {"bestbt"},  # Run.view: the widgets
     "bestbt.store.store": {"tqdm"},  # the progress bar of an import
 }
 

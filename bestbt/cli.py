@@ -1,0 +1,179 @@
+"""The same verbs for a terminal: `bestbt demo`, `import`, `coverage`, `run`, `check`, `lab`."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import sys
+from collections.abc import Sequence
+from datetime import date
+from pathlib import Path
+
+import pandas as pd
+
+from bestbt.cell.check import check
+from bestbt.cell.compile import compile_cell, render_problems_text
+from bestbt.cell.options import parse_options
+from bestbt.cell.surface import Surface
+from bestbt.engine.strategy import Strategy
+from bestbt.errors import BestbtError, CellError, UsageError
+from bestbt.markets.demo import write_demo
+from bestbt.progress import expiry_bar
+from bestbt.run import Backtest
+from bestbt.store.store import Store
+
+__all__ = ["main"]
+
+_TUTORIALS = Path(__file__).parent / "tutorials"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; return the exit code. A user's mistake is one line on standard error."""
+    given = _parser().parse_args(arguments)
+    try:
+        given.verb(given)
+    except (BestbtError, OSError) as error:
+        print(f"bestbt: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("bestbt: interrupted", file=sys.stderr)
+        return 130
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="bestbt", description=__doc__.splitlines()[0])
+    parser.add_argument(
+        "--store", help="path of the store; default: BESTBT_STORE or your data folder"
+    )
+    verbs = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    demo = verbs.add_parser("demo", help="load the synthetic demo market")
+    demo.add_argument("symbol", nargs="?", default="NIFTY")
+    demo.add_argument("--from", dest="start", type=date.fromisoformat, metavar="DAY")
+    demo.add_argument("--to", dest="end", type=date.fromisoformat, metavar="DAY")
+    demo.add_argument("--seed", type=int)
+    demo.add_argument("--if-empty", action="store_true", help="only when the store is empty")
+    demo.set_defaults(verb=_demo)
+
+    imports = verbs.add_parser("import", help="import files of market data")
+    imports.add_argument("paths", nargs="+", metavar="PATH")
+    imports.add_argument("--format", help="how to read them; default: guessed from the content")
+    imports.add_argument("--symbol", help="whose prices they are, where a file says it wrong")
+    imports.set_defaults(verb=_import)
+
+    coverage = verbs.add_parser("coverage", help="say what is in the store")
+    coverage.set_defaults(verb=_coverage)
+
+    run = verbs.add_parser("run", help="run the strategy of a file, with the options of %%backtest")
+    run.add_argument("file")
+    run.add_argument("options", nargs=argparse.REMAINDER, metavar="SYMBOL …")
+    run.set_defaults(verb=_run)
+
+    checks = verbs.add_parser("check", help="check the strategy of a file without running it")
+    checks.add_argument("file")
+    checks.set_defaults(verb=_check)
+
+    runs = verbs.add_parser("runs", help="list the saved runs")
+    runs.set_defaults(verb=_runs)
+
+    lab = verbs.add_parser("lab", help="open JupyterLab on the tutorials")
+    lab.add_argument("--port", type=int, default=8888)
+    lab.set_defaults(verb=_lab)
+    return parser
+
+
+def _demo(given: argparse.Namespace) -> None:
+    store = Store.open(given.store)
+    if given.if_empty and not store.is_empty:
+        print(f"{store!r} has data already; the demo market is left out.")
+        return
+    seed = {} if given.seed is None else {"seed": given.seed}
+    with expiry_bar("synthetic market") as tell:
+        print(write_demo(store, given.symbol, given.start, given.end, progress=tell, **seed))
+
+
+def _import(given: argparse.Namespace) -> None:
+    store = Store.open(given.store)
+    for path in given.paths:
+        print(store.import_file(path, format=given.format, symbol=given.symbol))
+
+
+def _coverage(given: argparse.Namespace) -> None:
+    table = Store.open(given.store).coverage()
+    print(_text(table) if len(table) else "The store is empty: `bestbt demo`, or `bestbt import`.")
+
+
+def _runs(given: argparse.Namespace) -> None:
+    table = Store.open(given.store).runs()
+    kept = table[["run_id", "name", "created", "hash"]]
+    print(_text(kept) if len(table) else "No run is saved.")
+
+
+def _text(table: pd.DataFrame) -> str:
+    return table.to_string(index=False)
+
+
+def _source(file: str) -> str:
+    try:
+        return Path(file).read_text()
+    except UnicodeDecodeError:
+        raise UsageError(f"{file} is no text; give a Python file with a strategy.") from None
+
+
+def _check(given: argparse.Namespace) -> None:
+    problems = check(_source(given.file), Surface.of(Strategy), ())
+    if problems:
+        print(render_problems_text(problems, _source(given.file)))
+    errors = [p for p in problems if p.severity == "error"]
+    if errors:
+        raise CellError(f"{len(errors)} mistakes in {given.file}.", errors)
+    print(f"{given.file}: nothing to mend.")
+
+
+def _run(given: argparse.Namespace) -> None:
+    options = parse_options(" ".join(f"'{word}'" for word in given.options))
+    if options.help:
+        print(options.help)
+        return
+    source = _source(given.file)
+    _check(given)
+    compiled = compile_cell(source, os.path.abspath(given.file), {})
+    chosen = {
+        name: value
+        for name in ("capital", "bar", "slippage", "fees", "fill_at")
+        if (value := getattr(options, name)) is not None
+    }
+    run = Backtest(
+        compiled,
+        Store.open(options.store or given.store),
+        *options.symbols,
+        start=options.start,
+        end=options.end,
+        warmup=options.warmup,
+        params=options.params,
+        **chosen,
+    ).run()
+    print(run.summary())
+    if options.save:
+        print(f"Saved as run {run.save(options.save)}.")
+
+
+def _lab(given: argparse.Namespace) -> None:
+    """Copy the tutorials where they are not yet and give the terminal to JupyterLab."""
+    folder = Path("notebooks")
+    if not folder.exists():
+        if not _TUTORIALS.exists():
+            raise UsageError("No tutorials here: run it in a checkout, or install the wheel.")
+        shutil.copytree(_TUTORIALS, folder)
+        print(f"The tutorials are copied into {folder.absolute()}.")
+    command = [sys.executable, "-m", "jupyterlab", f"--port={given.port}"]
+    command += ["--ServerApp.port_retries=0", str(folder / "01-first-backtest.ipynb")]
+    if hasattr(os, "geteuid") and os.geteuid() == 0:
+        command.append("--allow-root")
+    os.execv(sys.executable, command)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,187 @@
+"""The magics: parse, call, return. `%%backtest` runs a cell, `%bestbt` does the rest."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from IPython.core.display_functions import display as _display
+from IPython.core.magic import Magics, cell_magic, line_magic, magics_class
+
+from bestbt.cell.check import check
+from bestbt.cell.compile import (
+    CompiledCell,
+    compile_cell,
+    render_problems_html,
+    render_problems_text,
+)
+from bestbt.cell.options import CellOptions, parse_options
+from bestbt.cell.place import Place, locate
+from bestbt.cell.show import author_lines, short_error
+from bestbt.cell.surface import Surface
+from bestbt.engine.strategy import Strategy
+from bestbt.errors import CellError, UsageError, did_you_mean
+from bestbt.markets.demo import write_demo
+from bestbt.progress import expiry_bar
+from bestbt.run import Backtest, Run
+from bestbt.store.store import Store
+
+__all__ = ["BestbtMagics", "register"]
+
+display: Callable[..., object] = _display
+
+_HELP = """\
+%%backtest SYMBOL… [options]   run the strategy written in the cell (%%backtest --help)
+%bestbt coverage               what is in the store
+%bestbt demo                   load the synthetic demo market
+%bestbt import PATH [SYMBOL]   import a file of market data
+%bestbt store [PATH]           say which store is used, or use another
+%bestbt runs                   runs saved in the store
+%bestbt help                   this"""
+
+
+@magics_class
+class BestbtMagics(Magics):
+    """`%%backtest` and `%bestbt`."""
+
+    def __init__(self, shell: Any) -> None:
+        super().__init__(shell)
+        self._stores: dict[str | None, Store] = {}
+        self._default: str | None = None
+
+    @cell_magic
+    def backtest(self, line: str, cell: str) -> None:
+        """Check the strategy in the cell, run it, and show the run; `%%backtest --help`."""
+        shell: Any = self.shell
+        place = locate(shell, line, cell)
+        try:
+            options = parse_options(line)
+            if options.help:
+                print(options.help)
+                return
+            compiled = self._compile(cell, place)
+            if options.check_only or compiled is None:
+                return
+            backtest = self._backtest(compiled, options)
+        except UsageError as error:
+            raise short_error(error, place.filename, place.offset)  # noqa: B904 (it is the same)
+        except Exception as error:
+            raise author_lines(error, shell, place.filename, place.offset)  # noqa: B904
+        self._end_former(options.name)
+        run = backtest._run
+        shell.push({**compiled.names, options.name: run})
+        self._show(run, options, place)
+
+    def _compile(self, cell: str, place: Place) -> CompiledCell:
+        shell: Any = self.shell
+        problems = check(cell, Surface.of(Strategy), shell.user_ns)
+        if problems:
+            text = render_problems_text(problems, cell, place.offset)
+            html = render_problems_html(problems, cell, place.offset)
+            display({"text/plain": text, "text/html": html}, raw=True)
+        errors = [p for p in problems if p.severity == "error"]
+        if errors:
+            count = "1 mistake" if len(errors) == 1 else f"{len(errors)} mistakes"
+            raise CellError(f"{count} in the cell; nothing was run.", errors)
+        return compile_cell(cell, place.filename, shell.user_ns, place.offset)
+
+    def _backtest(self, compiled: CompiledCell, options: CellOptions) -> Backtest:
+        chosen: dict[str, Any] = {
+            "capital": options.capital,
+            "bar": options.bar,
+            "slippage": options.slippage,
+            "fees": options.fees,
+            "fill_at": options.fill_at,
+        }
+        return Backtest(
+            compiled,
+            self._store(options.store),
+            *options.symbols,
+            start=options.start,
+            end=options.end,
+            warmup=options.warmup,
+            params=options.params,
+            **{name: value for name, value in chosen.items() if value is not None},
+        )
+
+    def _end_former(self, name: str) -> None:
+        """Running a cell again ends the run it started before."""
+        shell: Any = self.shell
+        former = shell.user_ns.get(name)
+        if isinstance(former, Run):
+            former.stop()
+
+    def _show(self, run: Run, options: CellOptions, place: Place) -> None:
+        if options.view:
+            display(run.view())
+        if not options.step:
+            run.resume()
+        if options.wait and not options.step:
+            try:
+                run.wait()
+            except UsageError as error:
+                raise short_error(error, place.filename, place.offset)  # noqa: B904
+            except Exception as error:
+                raise author_lines(error, self.shell, place.filename, place.offset)  # noqa: B904
+            if options.save:
+                run.save(options.save)
+            if not options.view:
+                print(run.summary())
+        elif not options.view:
+            print(f"{run.title}: {run.state}; `{options.name}.wait()` waits for it.")
+
+    def _store(self, address: str | None = None) -> Store:
+        address = address or self._default
+        if address not in self._stores:
+            self._stores[address] = Store.open(address)
+        return self._stores[address]
+
+    @line_magic
+    def bestbt(self, line: str) -> Any:
+        """Coverage, demo, import, store, runs; `%bestbt help`."""
+        verbs: Mapping[str, Callable[[list[str]], Any]] = {
+            "coverage": self._coverage,
+            "demo": self._demo,
+            "help": self._help,
+            "import": self._import,
+            "runs": self._runs,
+            "store": self._use,
+        }
+        words = shlex.split(line) or ["help"]
+        try:
+            if words[0] not in verbs:
+                raise UsageError(f"%bestbt {words[0]}: {did_you_mean(words[0], verbs)}")
+            return verbs[words[0]](words[1:])
+        except UsageError as error:
+            raise short_error(error)  # noqa: B904
+
+    def _coverage(self, _words: list[str]) -> Any:
+        return self._store().coverage()
+
+    def _runs(self, _words: list[str]) -> Any:
+        return self._store().runs()
+
+    def _demo(self, words: list[str]) -> Any:
+        symbol = words[0] if words else "NIFTY"
+        with expiry_bar("synthetic market") as tell:
+            return write_demo(self._store(), symbol, progress=tell)
+
+    def _import(self, words: list[str]) -> Any:
+        if not words:
+            raise UsageError("%bestbt import needs a file: %bestbt import prices.parquet")
+        return self._store().import_file(words[0], symbol=words[1] if len(words) > 1 else None)
+
+    def _use(self, words: list[str]) -> Any:
+        if words:
+            Store.open(words[0]).close()  # refused here if it is no store
+            self._default = words[0]
+        return self._store()
+
+    def _help(self, _words: list[str]) -> None:
+        print(_HELP)
+
+
+def register(shell: Any) -> None:
+    """Give a shell the magics."""
+    shell.register_magics(BestbtMagics)

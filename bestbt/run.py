@@ -1,0 +1,525 @@
+"""The face: `Backtest`, a simulation with store and dates resolved; `Run`, what it gives."""
+
+from __future__ import annotations
+
+import inspect
+import threading
+import traceback
+from collections.abc import Callable, Mapping
+from datetime import date, datetime
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from bestbt.cell.compile import CompiledCell
+from bestbt.cell.show import own_lines, short_error
+from bestbt.engine.fees import NoFees, fee_function
+from bestbt.engine.grid import Grid, duration
+from bestbt.engine.matching import parse_slippage
+from bestbt.engine.ports import FeeModel, Market
+from bestbt.engine.prices import PriceColumns
+from bestbt.engine.result import Result
+from bestbt.engine.simulation import Simulation
+from bestbt.engine.strategy import Strategy
+from bestbt.errors import ContractNotFound, DataGap, UsageError
+from bestbt.player import Player, State
+from bestbt.report import stats as report_stats
+from bestbt.report import summary as report_summary
+from bestbt.report import tables
+from bestbt.store.store import Store
+from bestbt.units import MONEY_SCALE, Money, Ordinal
+
+__all__ = ["Backtest", "Progress", "Run"]
+
+
+class Progress(NamedTuple):
+    """How far a run has come."""
+
+    bar: int  # bars played
+    bars: int  # bars to play in all
+    time: datetime | None  # exchange local time reached
+    pnl: Money  # at the newest session end
+    bars_per_second: float
+    seconds_left: float | None
+
+
+class Backtest:
+    """A strategy, a store, symbols and dates, ready to be run or stepped.
+
+    Parameters
+    ----------
+    strategy
+        A `Strategy` subclass.
+    store
+        Where the prices come from.
+    *symbols
+        Underlyings; the first is `Strategy.spot`.
+    start, end
+        Inclusive days (`date` or `"2024-01-31"`); default: what the store covers.
+    capital
+        Currency, above zero.
+    warmup
+        Sessions before *start* that indicators may read.
+    bar
+        Length of a bar, such as `"1min"` or `"5min"`.
+    slippage
+        None: the larger of a tick and 0.5 % (stops: two ticks and 1 %; twice that in a session's
+        first minute). `0`, `"2ticks"`, `"0.5%"` or a function of order and price.
+    fees
+        None: the market's dated charges. `"none"`, or a function of day, contract, quantity and
+        price that returns named charges.
+    fill_at
+        `"next_open"`; or `"close"`, at which market orders trade at the close just seen
+        (optimistic, for comparison with other tools).
+    params
+        Parameters of the strategy by name.
+
+    Raises
+    ------
+    ContractNotFound, DataGap
+        For an unknown symbol, or days outside the store's coverage.
+    UsageError
+        For an option that makes no sense.
+    """
+
+    def __init__(
+        self,
+        strategy: type[Strategy] | CompiledCell,
+        store: Store,
+        *symbols: str,
+        start: date | str | None = None,
+        end: date | str | None = None,
+        capital: Money = 1_000_000,
+        warmup: int = 0,
+        bar: str = "1min",
+        slippage: Any = None,
+        fees: Any = None,
+        fill_at: str = "next_open",
+        params: Mapping[str, Any] | None = None,
+    ) -> None:
+        if not symbols:
+            raise UsageError("No symbol: name one, such as Backtest(MyStrategy, store, 'NIFTY').")
+        first, last = self._days(store, symbols, start, end)
+        self.store, self.symbols = store, symbols
+        self.cell = strategy if isinstance(strategy, CompiledCell) else None
+        self.strategy_class: type[Strategy] = (
+            strategy.strategy if isinstance(strategy, CompiledCell) else strategy
+        )
+        if not (
+            isinstance(self.strategy_class, type) and issubclass(self.strategy_class, Strategy)
+        ):
+            raise UsageError(f"Backtest({strategy!r}, …): a subclass of Strategy is needed.")
+        self.params = dict(params or {})
+        self.market: Market = store.market
+        self.options: dict[str, Any] = {
+            "bar": bar,
+            "warmup": warmup,
+            "slippage": "default" if slippage is None else slippage,
+            "fees": "market" if fees is None else fees,
+            "fill_at": fill_at,
+        }
+        self.feed = store.feed(symbols, first, last, step=duration(bar), warmup=warmup)
+        self.first_day, self.last_day = first, last
+        if fill_at not in ("next_open", "close"):
+            raise UsageError(f"fill_at={fill_at!r}: it is 'next_open' or 'close'.")
+        self.simulation = Simulation(
+            self._maker(),
+            self.feed,
+            self.market,
+            symbols,
+            capital=_raw_capital(capital),
+            start=self.feed.start_bar,
+            slippage=parse_slippage(slippage),
+            fees=_fee_model(fees, self.market),
+            fill_at_close=fill_at == "close",
+        )
+        self.player = Player(self.simulation)
+        self._run = Run(self)
+
+    @staticmethod
+    def _days(
+        store: Store, symbols: tuple[str, ...], start: date | str | None, end: date | str | None
+    ) -> tuple[date, date]:
+        """Resolve a run's days; by default those on which every symbol is covered."""
+        bounds = [store.bounds(symbol) for symbol in symbols]
+        first = _day("start", start) or max(low for low, _ in bounds)
+        last = _day("end", end) or min(high for _, high in bounds)
+        if first > last:
+            covered = ", ".join(
+                f"{s} {low} … {high}" for s, (low, high) in zip(symbols, bounds, strict=True)
+            )
+            raise DataGap(f"No day from {first} to {last}; the store covers {covered}.")
+        return first, last
+
+    def _maker(self) -> Callable[[], Strategy]:
+        """Return a maker of fresh strategies; a cell is executed anew for each replay."""
+        cell, params = self.cell, self.params
+        if cell is None:
+            plain = self.strategy_class
+            return lambda: plain(**params)
+        made = [self.strategy_class]  # the first run uses the class that was just executed
+
+        def make() -> Strategy:
+            cls = made.pop() if made else cell.make()
+            strategy: Strategy = cls(**params)
+            return strategy
+
+        return make
+
+    @property
+    def title(self) -> str:
+        """Strategy, symbols and days."""
+        names = ", ".join(self.symbols)
+        return f"{self.strategy_class.__name__} · {names} · {self.first_day} … {self.last_day}"
+
+    def __repr__(self) -> str:
+        return f"<Backtest {self.title}>"
+
+    # Moving
+
+    def run(self) -> Run:
+        """Play to the end in this thread; return the run."""
+        self.player.play()
+        return self._run
+
+    def start(self) -> Run:
+        """Play to the end in a thread of its own; return the run at once."""
+        self.player.start()
+        return self._run
+
+    def step(self, bars: int = 1) -> Run:
+        """Play a number of bars."""
+        return self._move(lambda simulation: simulation.step(bars))
+
+    def run_to(self, target: Ordinal | str | date) -> Run:
+        """Play to a moment, a bar, or the next event; see `Simulation.run_to`."""
+        return self._move(lambda simulation: simulation.run_to(target))
+
+    def back(self, bars: int = 1) -> Run:
+        """Rewind a number of bars by replay; see `Simulation.back`."""
+        return self._move(lambda simulation: simulation.back(bars))
+
+    def _move(self, move: Callable[[Simulation], object]) -> Run:
+        simulation = self.player.by_hand()
+        simulation.resume()
+        try:
+            move(simulation)
+        finally:
+            self._run._tables.clear()
+            self.player.moved()
+        return self._run
+
+    # By hand, recorded and replayed
+
+    def exit_all(self) -> None:
+        """Close everything at the next bar."""
+        self.player.by_hand().exit_all()
+
+    def exit(self, contract: str) -> None:
+        """Close what is held of a contract, named as in tables."""
+        self.player.by_hand().exit(contract)
+
+    def buy(self, contract: str, lots: int, **terms: Any) -> None:
+        """Buy a contract, named as in tables, at the next bar."""
+        self.player.by_hand().buy(contract, lots, **terms)
+
+    def sell(self, contract: str, lots: int, **terms: Any) -> None:
+        """Sell a contract, named as in tables, at the next bar."""
+        self.player.by_hand().sell(contract, lots, **terms)
+
+
+class Run:
+    """What a backtest gives: tables, statistics, a report, a view. Safe to read from any thread.
+
+    Tables of an unfinished run hold what is booked. Times are exchange local.
+    """
+
+    def __init__(self, backtest: Backtest) -> None:
+        self.bt = backtest
+        self._player = backtest.player
+        self._tables: dict[str, Any] = {}
+
+    def __repr__(self) -> str:
+        return f"<Run {self.title}, {self.state}>"
+
+    # State
+
+    @property
+    def title(self) -> str:
+        """Strategy, symbols and days."""
+        return self.bt.title
+
+    @property
+    def symbol(self) -> str:
+        """The first symbol."""
+        return self.bt.symbols[0]
+
+    @cached_property
+    def synthetic(self) -> bool:
+        """Whether any of its symbols holds synthetic data."""
+        return self.bt.store.synthetic(*self.bt.symbols)
+
+    @property
+    def state(self) -> State:
+        """One of running, paused, finished, stopped, failed."""
+        return self._player.state
+
+    @property
+    def done(self) -> threading.Event:
+        """Set once the run has ended, in whatever way."""
+        return self._player.done
+
+    def wait(self, timeout: float | None = None) -> Run:
+        """Wait until the run has ended or paused; raise what the strategy raised."""
+        self._player.wait(timeout)
+        if self._player.error is not None:
+            raise self._player.error
+        return self
+
+    def pause(self) -> None:
+        """Pause after the bar being played; returns at once."""
+        self._player.pause()
+
+    def resume(self) -> None:
+        """Go on after a pause, in a thread of its own."""
+        if self.state == "paused":
+            self._player.wait(1.0)
+            self._player.start()
+
+    def stop(self) -> None:
+        """End the run, even if a hook hangs; returns at once. What is booked stays."""
+        self._player.stop()
+
+    @property
+    def progress(self) -> Progress:
+        """How far the run has come; cheap."""
+        simulation, grid = self.bt.simulation, self.grid
+        bar = simulation.bar
+        played, bars = bar - self.first_bar + 1, self.last_bar - self.first_bar + 1
+        seconds = self._player.seconds
+        rate = played / seconds if seconds > 0 else 0.0
+        left = (bars - played) / rate if rate > 0 else None
+        now = grid.to_local(grid.end(bar)) if played > 0 else None
+        return Progress(played, bars, now, simulation.pnl, rate, left)
+
+    @property
+    def failure(self) -> str | None:
+        """What went wrong, for reading: the message, and the lines of the strategy."""
+        error = self._player.error
+        if error is None:
+            return None
+        filename, offset = self._source_place()
+        if isinstance(error, UsageError):
+            lines: list[str] = short_error(error, filename, offset)._render_traceback_()  # type: ignore[attr-defined]
+            return "\n".join([*lines, *getattr(error, "__notes__", ())])
+        kept = own_lines(error.__traceback__, filename, offset) or error.__traceback__
+        return "".join(traceback.format_exception(type(error), error, kept)).rstrip()
+
+    def _source_place(self) -> tuple[str, int]:
+        cell = self.bt.cell
+        if cell is not None:
+            return cell.filename, cell.offset
+        try:
+            return inspect.getsourcefile(self.bt.strategy_class) or "", 0
+        except (TypeError, OSError):
+            return "", 0
+
+    # What a view draws
+
+    @property
+    def grid(self) -> Grid:
+        """The bars, warm-up included."""
+        return self.bt.feed.grid
+
+    @property
+    def first_bar(self) -> Ordinal:
+        """First bar of the run proper."""
+        return self.bt.simulation.start
+
+    @property
+    def last_bar(self) -> Ordinal:
+        """Last bar of the run."""
+        return self.grid.n - 1
+
+    @property
+    def capital(self) -> Money:
+        """Capital at the start."""
+        return self.bt.simulation.desk.portfolio.capital / MONEY_SCALE
+
+    @property
+    def currency(self) -> str:
+        """Sign of the currency."""
+        return self.bt.market.currency
+
+    def columns(self, symbol: str) -> PriceColumns:
+        """Prices of an index or contract, named as in tables, on the grid."""
+        contract = self.bt.simulation.desk.named(symbol)
+        if contract.columns is None:
+            raise ContractNotFound(f"{symbol} has no price in this run.")
+        return contract.columns
+
+    def equity_so_far(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
+        """Bars and equity of the session ends played so far; cheap."""
+        closed = list(self.bt.simulation.feeder.closed)
+        bars = np.array([bar for bar, _ in closed], dtype=np.int64)
+        return bars, np.array([raw for _, raw in closed], dtype=np.float64) / MONEY_SCALE
+
+    # Tables
+
+    def _table(self, name: str, make: Callable[[Result], Any]) -> Any:
+        if name in self._tables:
+            return self._tables[name]
+        made = make(self.result)
+        if self.done.is_set():
+            self._tables[name] = made
+        return made
+
+    @property
+    def result(self) -> Result:
+        """What the engine booked, as facts and arrays."""
+        return self.bt.simulation.result
+
+    @property
+    def fills(self) -> pd.DataFrame:
+        """One row a fill."""
+        return self._frame("fills", tables.fills)
+
+    @property
+    def orders(self) -> pd.DataFrame:
+        """One row an order, with how it ended."""
+        return self._frame("orders", tables.orders)
+
+    @property
+    def trades(self) -> pd.DataFrame:
+        """One row a closed round trip, first in first out."""
+        return self._frame("trades", tables.trades)
+
+    @property
+    def cycles(self) -> pd.DataFrame:
+        """One row a period from flat to flat."""
+        return self._frame("cycles", tables.cycles)
+
+    @property
+    def ledger(self) -> pd.DataFrame:
+        """Every posting."""
+        return self._frame("ledger", tables.ledger)
+
+    @property
+    def log(self) -> pd.DataFrame:
+        """What was noted: time, kind, text, values."""
+        return self._frame("log", tables.log)
+
+    @property
+    def open_positions(self) -> pd.DataFrame:
+        """What is still held, at its newest mark."""
+        return self._frame("open_positions", tables.open_positions)
+
+    @property
+    def equity(self) -> pd.Series[float]:
+        """Equity by bar start."""
+        series: pd.Series[float] = self._table("equity", tables.equity)
+        return series
+
+    @property
+    def stats(self) -> pd.Series[Any]:
+        """Statistics by name."""
+        series: pd.Series[Any] = self._table("stats", report_stats.stats)
+        return series
+
+    def _frame(self, name: str, make: Callable[[Result], pd.DataFrame]) -> pd.DataFrame:
+        frame: pd.DataFrame = self._table(name, make)
+        return frame
+
+    @property
+    def hash(self) -> str:
+        """SHA-256 over orders, fills and ledger; the same on every machine and store."""
+        return self.result.hash
+
+    def by(self, key: str) -> pd.DataFrame:
+        """Trades by `"weekday"`, `"month"`, `"hour"`, `"dte"`, `"exit_reason"` or `"symbol"`."""
+        return report_summary.by(self.result, key)
+
+    def summary(self) -> str:
+        """Return the run in a page of text; the same text for the same run."""
+        options = {**self.bt.options, "synthetic": self.synthetic, "state": self.state}
+        return report_summary.summary(self.result, self.title, options)
+
+    def view(self) -> Any:
+        """Return the widget that a `%%backtest` cell shows."""
+        from bestbt.widgets.view import RunView  # widgets cost half a second to import
+
+        return RunView(self)
+
+    def save(self, name: str) -> int:
+        """Keep the run in its store under a name; return its number there."""
+        self._player.wait()
+        bt, result = self.bt, self.result
+        return bt.store.save_run(
+            name,
+            source=bt.cell.source if bt.cell is not None else _source(bt.strategy_class),
+            parameters={k: repr(v) for k, v in bt.params.items()},
+            options={
+                "symbols": list(bt.symbols),
+                "start": str(bt.first_day),
+                "end": str(bt.last_day),
+                "capital": self.capital,
+                **{k: v if isinstance(v, str | int) else repr(v) for k, v in bt.options.items()},
+            },
+            fingerprint=bt.store.fingerprint(bt.symbols, bt.first_day, bt.last_day),
+            hash=result.hash,
+            stats={str(k): _plain(v) for k, v in self.stats.items()},
+            orders=_rows(self.orders),
+            fills=_rows(self.fills.assign(number=range(len(self.fills)))),
+        )
+
+
+def _rows(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return a table's rows as a store keeps them: times in UTC nanoseconds, nan as None."""
+    utc = table.assign(time=table["time"].dt.tz_convert("UTC").dt.as_unit("ns").astype("int64"))
+    rows = utc.astype(object).where(utc.notna(), None).to_dict("records")
+    return [{str(k): v for k, v in row.items()} for row in rows]
+
+
+def _plain(value: Any) -> Any:
+    """Return a statistic as JSON: nan has no place there."""
+    if isinstance(value, float) and not np.isfinite(value):
+        return None
+    return value if isinstance(value, str | int | float) else str(value)
+
+
+def _source(cls: type) -> str:
+    try:
+        return inspect.getsource(cls)
+    except (OSError, TypeError):
+        return f"# the source of {cls.__qualname__} is not to be had"
+
+
+def _day(option: str, given: date | str | None) -> date | None:
+    if given is None or (isinstance(given, date) and not isinstance(given, datetime)):
+        return given
+    if isinstance(given, datetime):
+        return given.date()
+    try:
+        return date.fromisoformat(given)
+    except (TypeError, ValueError):
+        raise UsageError(f"{option}={given!r} is no day; write it as '2024-01-31'.") from None
+
+
+def _raw_capital(capital: Money) -> int:
+    number = isinstance(capital, int | float) and not isinstance(capital, bool)
+    if not number or not np.isfinite(capital) or capital <= 0:
+        raise UsageError(f"capital={capital!r}: a number above zero is needed, such as 1_000_000.")
+    return round(capital * MONEY_SCALE)
+
+
+def _fee_model(fees: Any, market: Market) -> FeeModel:
+    if fees is None or fees == "market":
+        return market.fees()
+    if fees == "none" or fees == 0:
+        return NoFees()
+    if callable(fees):
+        return fee_function(fees)
+    raise UsageError(f"fees={fees!r}: 'market', 'none', or a function; see help(Backtest).")
