@@ -2,8 +2,8 @@
 
 Times are tz-aware in exchange local time, money and prices are floats of the currency, quantities
 positive units beside a side. A run that booked nothing gives empty tables with the same columns
-and dtypes. Tables are made from what was booked alone, never from the run's moving parts, so those
-of an older `Result` stay as they were.
+and dtypes. Tables are made from what was booked, never from positions or prices at the clock, so
+they can be made while the run goes on.
 """
 
 from __future__ import annotations
