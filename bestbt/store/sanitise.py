@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from calendar import monthrange
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from functools import lru_cache
 from typing import Any
@@ -133,7 +133,8 @@ class Rows:
 class Sheet:
     """A file as its importer understood it; nothing is judged yet but what it could not read.
 
-    `show` writes out a row by its number in the file.
+    `show` writes out a row by its number in the file; `repairs` names rows, by their numbers, that
+    the importer changed.
     """
 
     rows: Rows
@@ -141,55 +142,46 @@ class Sheet:
     step: Ns
     report: QualityReport
     show: Callable[[int], str]
+    repairs: list[tuple[str, _I64]] = field(default_factory=list)
 
 
-def sanitise(
-    rows: Rows,
-    specs: Sequence[ContractSpec],
-    calendar: Calendar,
-    step: Ns,
-    report: QualityReport,
-    show: Callable[[int], str],
-) -> Iterator[tuple[ContractSpec, Bars]]:
-    """Yield the live bars of each contract, in order of `specs`.
+def sanitise(sheet: Sheet, calendar: Calendar) -> Iterator[tuple[ContractSpec, Bars]]:
+    """Yield the live bars of each contract, in order of `sheet.specs`.
 
-    Parameters
-    ----------
-    rows
-        Used up: it is changed in place.
-    specs
-        The contracts; each has its own price scale, tick and lot.
-    calendar, step
-        Which bars there are.
-    report
-        Told of every row that is not stored as it came.
-    show
-        Writes out a row by its number in the file, for the report's samples.
+    The sheet is used up: its rows are changed in place. Its report is told of every row that is
+    not stored as it came; a repair counts only if its row is stored.
     """
+    rows, specs, report = sheet.rows, sheet.specs, sheet.report
+    repairs = list(sheet.repairs)
 
     def quarantine(reason: str, mask: _Mask) -> None:
         if mask.any():
-            report.add_lines("quarantined", reason, rows.line[mask].tolist(), show)
+            report.add_lines("quarantined", reason, rows.line[mask].tolist(), sheet.show)
             rows.keep(~mask)
 
     def repair(rule: str, mask: _Mask) -> None:
-        report.add_lines("repaired", rule, rows.line[mask].tolist(), show)
+        repairs.append((rule, rows.line[mask]))
 
-    scale = np.array([s.scale for s in specs])
-    quads = _prices(rows, scale, quarantine, repair)
-    _sessions(rows, specs, calendar, step, report, quarantine)
+    scale = np.array([s.scale for s in specs], dtype=np.int64)
+    _prices(rows, scale, quarantine, repair)
+    _sessions(rows, specs, calendar, sheet.step, report, quarantine)
     _one_row_a_bar(rows, quarantine, repair)
     _volume(rows, specs, quarantine, repair)
-    _notes(rows, specs, calendar, step, report, show)
+    for rule, lines in repairs:
+        stored = np.sort(lines[np.isin(lines, rows.line)])
+        report.add_lines("repaired", rule, stored.tolist(), sheet.show)
+    _notes(rows, specs, calendar, sheet.step, report, sheet.show)
+    if not len(rows.line):
+        return
     heads = np.flatnonzero(np.diff(rows.code, prepend=-1))
     for head, tail in zip(heads, [*heads[1:], len(rows.code)], strict=True):
         here = slice(head, tail)
-        raw = quads(here)
+        prices = (rows.open, rows.high, rows.low, rows.close)
         yield (
             specs[int(rows.code[head])],
             Bars(
                 rows.start[here],
-                path_points(*raw),
+                path_points(*(price[here].astype(np.int64) for price in prices)),
                 None if rows.volume is None else rows.volume[here].astype(np.int64),
                 None if rows.oi is None else rows.oi[here].astype(np.int64),
             ),
@@ -199,9 +191,7 @@ def sanitise(
 _Rule = Callable[[str, _Mask], None]
 
 
-def _prices(
-    rows: Rows, scale: _I64, quarantine: _Rule, repair: _Rule
-) -> Callable[[slice], tuple[_I64, _I64, _I64, _I64]]:
+def _prices(rows: Rows, scale: _I64, quarantine: _Rule, repair: _Rule) -> None:
     """Make prices whole; afterwards rows hold raw prices (as floats, exactly)."""
 
     def four() -> _F64:
@@ -218,14 +208,6 @@ def _prices(
     repair("extremes-mended", (high != raw[1]) | (low != raw[2]))
     rows.open, rows.high, rows.low, rows.close = raw[0], high, low, raw[3]
 
-    def read(here: slice) -> tuple[_I64, _I64, _I64, _I64]:
-        o, h, lo, c = (
-            x[here].astype(np.int64) for x in (rows.open, rows.high, rows.low, rows.close)
-        )
-        return o, h, lo, c
-
-    return read
-
 
 def _sessions(
     rows: Rows,
@@ -238,9 +220,9 @@ def _sessions(
     """Set aside what lies on no bar of a session, and say why."""
     tz = calendar.market.tz
     days = local_days(rows.start, tz)
-    expires = np.array([(s.expiry or date.max).toordinal() - _EPOCH for s in specs])
-    spot = np.array([s.expiry is None for s in specs])
-    hours_of = np.array([KINDS[s.asset].hours for s in specs])[rows.code]
+    expires = np.array([(s.expiry or date.max).toordinal() - _EPOCH for s in specs], dtype=np.int64)
+    spot = np.array([s.expiry is None for s in specs], dtype=bool)
+    hours_of = np.array([KINDS[s.asset].hours for s in specs], dtype="U20")[rows.code]
     why = np.full(len(days), "", dtype="U20")
     months = (days.astype("datetime64[D]").astype("datetime64[M]")).astype(np.int64)
     unsourced: dict[str, date] = {}
@@ -349,14 +331,14 @@ def _one_row_a_bar(rows: Rows, quarantine: _Rule, repair: _Rule) -> None:
 def _volume(rows: Rows, specs: Sequence[ContractSpec], quarantine: _Rule, repair: _Rule) -> None:
     """Make volume and open interest whole; a traded contract's bar without volume is stale."""
     if rows.volume is not None:
-        tradable = np.array([s.asset != "index" for s in specs])[rows.code]
+        tradable = np.array([s.asset != "index" for s in specs], dtype=bool)[rows.code]
         quarantine("no-trade", (rows.volume == 0) & tradable)
-        tradable = np.array([s.asset != "index" for s in specs])[rows.code]
+        tradable = np.array([s.asset != "index" for s in specs], dtype=bool)[rows.code]
         wrong = ~(rows.volume >= 0)  # also where it is not a number
         repair("volume-mended", wrong & tradable)
         rows.volume = np.where(wrong, 0, np.rint(rows.volume))
     if rows.oi is not None:
-        derivative = np.array([s.expiry is not None for s in specs])[rows.code]
+        derivative = np.array([s.expiry is not None for s in specs], dtype=bool)[rows.code]
         unknown = ~(rows.oi >= 0)
         repair("oi-carried", unknown & derivative)
         at = np.maximum.accumulate(np.where(unknown, -1, np.arange(len(rows.oi))))
@@ -375,7 +357,7 @@ def _notes(
     """Remark on prices off the tick, volumes that are no whole lots, and absent bars."""
     if not len(rows.line):
         return
-    derivative = np.array([s.expiry is not None for s in specs])[rows.code]
+    derivative = np.array([s.expiry is not None for s in specs], dtype=bool)[rows.code]
     tick = np.array([s.tick for s in specs])[rows.code]
     four = np.stack((rows.open, rows.high, rows.low, rows.close))
     off = derivative & (four % tick != 0).any(axis=0)
@@ -386,7 +368,7 @@ def _notes(
         report.add_lines("noted", "odd-lot-volume", rows.line[odd].tolist(), show)
     days = local_days(rows.start, calendar.market.tz)
     first, last = _as_date(days.min()), _as_date(days.max())
-    hours_of = np.array([KINDS[s.asset].hours for s in specs])[rows.code]
+    hours_of = np.array([KINDS[s.asset].hours for s in specs], dtype="U20")[rows.code]
     absent = np.zeros(len(specs), dtype=np.int64)
     for hours in np.unique(hours_of):
         mine = hours_of == hours

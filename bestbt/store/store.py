@@ -210,7 +210,7 @@ class Store:
         sheet = importers.read(file, self.market, format=format, symbol=symbol, **options)
         report = sheet.report
         report.sha256 = sha256
-        bars = sanitise(sheet.rows, sheet.specs, self._calendar, sheet.step, report, sheet.show)
+        bars = sanitise(sheet, self._calendar)
         spans: list[tuple[int, int]] = []
         with self.importing(file.name, sha256=sha256, format=report.format, again=again) as tx:
             if tx.already is not None:  # another process was quicker

@@ -295,7 +295,12 @@ def _times(texts: Sequence[str]) -> _I64:
         hour, minute, second = value // 10_000, value // 100 % 100, value % 100
         good = (value >= 0) & (hour < 24) & (minute < 60) & (second < 60)
         return np.where(good, ((hour * 60 + minute) * 60 + second) * SECOND, _NAT)
-    found, _ = _parsed([f"1970-01-01 {t}" for t in texts], [f"%Y-%m-%d {f}" for f in _TIMES])
+    found = np.full(len(texts), _NAT)
+    for form in _TIMES:  # a file may mix them: none can be read as another
+        rest = np.flatnonzero(found == _NAT)
+        if len(rest):
+            dated = [f"1970-01-01 {texts[i]}" for i in rest.tolist()]
+            found[rest], _ = _parsed(dated, [f"%Y-%m-%d {form}"])
     return found
 
 
@@ -366,16 +371,14 @@ def _to_utc(local: _I64, tz: str) -> _I64:
     return _ns(index)
 
 
-def _stamped(start: _I64, stamp: str, step: Ns, repaired: Note) -> _I64:
-    """Move stamps to the starts of bars."""
+def _stamped(start: _I64, stamp: str, step: Ns) -> tuple[_I64, str]:
+    """Move stamps to the starts of bars; say by which rule."""
     known = start != _NAT
     if bool(known.any()) and bool((start[known] % MINUTE == 59 * SECOND).all()):
-        repaired("last-second", int(known.sum()), [])
-        return np.where(known, start - 59 * SECOND, _NAT)
+        return np.where(known, start - 59 * SECOND, _NAT), "last-second"
     if stamp == "end":
-        repaired("end-stamped", int(known.sum()), [])
-        return np.where(known, start - step, _NAT)
-    return start
+        return np.where(known, start - step, _NAT), "end-stamped"
+    return start, ""
 
 
 def _step(start: _I64, code: _I64, tz: str) -> Ns:
@@ -555,9 +558,10 @@ def read(
     )
     start = _starts(table, market.tz, lambda r, n, s: report.add("noted", r, n, s))
     close = _numbers(table.columns["close"])
+    repairs: list[tuple[str, _I64]] = []
     if symbol is not None:
         which, names = np.zeros(len(start), dtype=np.int64), [symbol]
-        _given(table, symbol, report)
+        repairs += _given(table, symbol, report)
     elif "symbol" in table.columns:
         which, names = _dictionary(table.columns["symbol"])
     else:
@@ -568,7 +572,9 @@ def read(
         )
     known = start != _NAT
     step = duration(bar) if bar else _step(start[known], which[known], market.tz)
-    start = _stamped(start, stamp, step, lambda r, n, s: report.add("repaired", r, n, s))
+    start, moved = _stamped(start, stamp, step)
+    if moved:
+        repairs.append((moved, table.line))
     if step != MINUTE:
         report.remarks.append(f"bars of {step // MINUTE} minutes")
     days = np.where(known, local_days(np.where(known, start, 0), market.tz), -1)
@@ -592,20 +598,20 @@ def read(
         *(_numbers(table.columns[n]) if n in table.columns else None for n in ("volume", "oi")),
     )
     rows.keep(code >= 0)
-    return Sheet(rows, contracts.specs, step, report, table.show)
+    return Sheet(rows, contracts.specs, step, report, table.show, repairs)
 
 
-def _given(table: _Table, symbol: str, report: QualityReport) -> None:
-    """Count the rows whose own name is replaced by the one given."""
+def _given(table: _Table, symbol: str, report: QualityReport) -> list[tuple[str, _I64]]:
+    """Return the rows whose own name is replaced by the one given."""
     if "symbol" not in table.columns:
         report.remarks.append(f"instrument: {symbol}, as given (the file names none)")
-        return
-    which, names = _dictionary(table.columns["symbol"])
+        return []
+    _, names = _dictionary(table.columns["symbol"])
     if len(names) > 1:
         raise ImportRefused(
             f"symbol={symbol!r} was given, but the file's column {table.headers['symbol']} names "
             f"{len(names)} instruments ({', '.join(names[:3])} …); leave it out."
         )
     if names and names[0].upper() != symbol.upper():
-        rows = table.line[which >= 0]
-        report.add_lines("repaired", "symbol-given", rows.tolist(), table.show)
+        return [("symbol-given", table.line)]
+    return []
