@@ -13,20 +13,19 @@ from datetime import date
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
 
-from bestbt.engine.grid import Clock
+from bestbt.engine.grid import Clock, Grid
 from bestbt.engine.ports import AssetType, ContractSpec
 from bestbt.engine.prices import PriceColumns
 from bestbt.errors import InvariantError
-from bestbt.units import MONEY_SCALE, POINTS, Money, Ordinal, Price, RawPrice, Right
+from bestbt.units import MONEY_SCALE, POINTS, Money, Price, RawPrice, Right
 
 if TYPE_CHECKING:  # what a contract's own verbs hand back
     from bestbt.engine.order import Order
     from bestbt.engine.position import Position
 
-__all__ = ["Contract", "ContractState", "Trader"]
+__all__ = ["Contract", "ContractState", "Option", "Trader"]
 
 _NAN = math.nan
-_NEVER: Ordinal = 1 << 62
 
 
 class ContractState(enum.Enum):
@@ -39,6 +38,8 @@ class ContractState(enum.Enum):
 
 class Trader(Protocol):
     """What a contract's verbs need: the desk of its run."""
+
+    grid: Grid
 
     def columns(self, spec: ContractSpec) -> PriceColumns | None:
         """Load the prices of a contract."""
@@ -91,11 +92,6 @@ class Contract:
         self._desk = desk
         self._loaded = False
         self._columns: PriceColumns | None = None
-        self._first: Ordinal = _NEVER
-        self._open: Sequence[Price] = ()
-        self._high: Sequence[Price] = ()
-        self._low: Sequence[Price] = ()
-        self._close: Sequence[Price] = ()
 
     def __repr__(self) -> str:
         return f"<{self.name}>"
@@ -105,72 +101,63 @@ class Contract:
         """How tables write it: `NIFTY 2024-02-29 22000 CE`."""
         return str(self.spec)
 
-    # Prices at the clock. Until the columns are loaded, `_first` lies beyond every bar, so that a
-    # read takes the slow way once; from then on a price costs one index. (A `__getattr__` that
-    # loads on first use would slow every attribute of the class.)
-
     @property
     def columns(self) -> PriceColumns | None:
         """The price columns, loaded when first asked for; None: no live bar in this run."""
         if not self._loaded:
             self._loaded = True
-            self._columns = columns = self._desk.columns(self.spec)
-            if columns is not None:
-                self._first = columns.first
-                views = (columns.open, columns.high, columns.low, columns.close)
-                # What is watched at every bar is read from lists, twice as fast; options are many.
-                if self.asset != "option":
-                    views = tuple(view.tolist() for view in views)  # type: ignore[assignment]
-                self._open, self._high, self._low, self._close = views
+            self._columns = self._desk.columns(self.spec)
         return self._columns
 
-    def _aside(self, column: str) -> Price:
-        """Read where the clock is off the columns: before the first live bar, after the end."""
-        columns = self.columns
-        i = self._offset()
-        if columns is None or i < 0:
-            return _NAN
-        late = self._clock.bar >= columns.end
-        view: Sequence[Price] = columns.close if late else getattr(columns, column)
-        return view[i]
+    # Prices at the clock. What is watched at every bar costs one index into a list with an entry
+    # for each bar of the grid, made when first read; the entry behind the last serves a clock that
+    # stands before the first bar (−1).
+
+    _open: Sequence[Price] = ()
+    _high: Sequence[Price] = ()
+    _low: Sequence[Price] = ()
+    _close: Sequence[Price] = ()
+
+    def _fill_in(self, column: str) -> Price:
+        """Make the list of a column at its first read; return its price at the clock."""
+        columns, bars = self.columns, self._desk.grid.n
+        made = [_NAN] * (bars + 1) if columns is None else columns.on_grid(column, bars)
+        setattr(self, f"_{column}", made)
+        return made[self._clock.bar]
 
     @property
     def price(self) -> Price:
         """Newest live close."""
-        i = self._clock.bar - self._first
         try:
-            return self._close[i] if i >= 0 else self._aside("close")
+            return self._close[self._clock.bar]
         except IndexError:
-            return self._aside("close")
+            return self._fill_in("close")
 
     close = price
 
     @property
     def open(self) -> Price:
         """Open of the newest closed bar (of a stale one: the last live close)."""
-        i = self._clock.bar - self._first
         try:
-            return self._open[i] if i >= 0 else self._aside("open")
+            return self._open[self._clock.bar]
         except IndexError:
-            return self._aside("open")
+            return self._fill_in("open")
 
     @property
     def high(self) -> Price:
         """High of the newest closed bar."""
-        i = self._clock.bar - self._first
         try:
-            return self._high[i] if i >= 0 else self._aside("high")
+            return self._high[self._clock.bar]
         except IndexError:
-            return self._aside("high")
+            return self._fill_in("high")
 
     @property
     def low(self) -> Price:
         """Low of the newest closed bar."""
-        i = self._clock.bar - self._first
         try:
-            return self._low[i] if i >= 0 else self._aside("low")
+            return self._low[self._clock.bar]
         except IndexError:
-            return self._aside("low")
+            return self._fill_in("low")
 
     def _offset(self) -> int:
         """Index of the newest closed bar in the columns; -1 where there is none."""
@@ -272,3 +259,39 @@ class Contract:
     def get_pnl(self) -> Money:
         """Realized and unrealized profit in this contract, before charges."""
         return self._desk.pnl(self)
+
+
+class Option(Contract):
+    """An option. They are many and their lives short: columns of their own, not of the grid."""
+
+    def _at_clock(self, column: str) -> Price:
+        columns = self.columns
+        i = self._offset()
+        if columns is None or i < 0:
+            return _NAN
+        if self._clock.bar >= columns.end:  # it is over: its last price
+            column = "close"
+        view: memoryview = getattr(columns, column)
+        return view[i]
+
+    @property
+    def price(self) -> Price:
+        """Newest live close; the last one after its end."""
+        return self._at_clock("close")
+
+    close = price
+
+    @property
+    def open(self) -> Price:
+        """Open of the newest closed bar (of a stale one: the last live close)."""
+        return self._at_clock("open")
+
+    @property
+    def high(self) -> Price:
+        """High of the newest closed bar."""
+        return self._at_clock("high")
+
+    @property
+    def low(self) -> Price:
+        """Low of the newest closed bar."""
+        return self._at_clock("low")

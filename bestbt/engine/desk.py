@@ -13,7 +13,7 @@ from numbers import Real
 from typing import Any, NamedTuple
 
 from bestbt.engine.chain import OptionChain
-from bestbt.engine.contract import Contract
+from bestbt.engine.contract import Contract, Option
 from bestbt.engine.expiries import ExpiryCalendar
 from bestbt.engine.grid import Clock
 from bestbt.engine.matching import SimulatedExchange, Slippage, Touch
@@ -91,7 +91,8 @@ class Desk:
         """Return the run's one contract of a spec."""
         found = self._contracts.get(spec)
         if found is None:
-            found = self._contracts[spec] = Contract(spec, self.clock, self)
+            kind = Option if spec.asset == "option" else Contract
+            found = self._contracts[spec] = kind(spec, self.clock, self)
             if spec.expiry is not None:
                 found.is_expired = spec.expiry < self.unsettled_from
                 self._expiring.setdefault(spec.expiry, []).append(found)

@@ -17,7 +17,7 @@ from bestbt.engine.prices import PriceColumns
 from bestbt.errors import UsageError
 from bestbt.units import POINTS, Ns
 
-__all__ = ["Indicator", "crossed_above", "timeframe_bars"]
+__all__ = ["CoarserIndicator", "Indicator", "crossed_above", "timeframe_bars"]
 
 _Floats = npt.NDArray[np.float64]
 _COLUMNS = ("open", "high", "low", "close", "volume", "oi")
@@ -40,6 +40,17 @@ class Indicator:
 
     ``ind[0]`` is its value at the newest closed bar of its timeframe, ``ind[-1]`` the one
     before; `nan` where there is none. A positive index is the future and is refused.
+
+    Parameters
+    ----------
+    clock, grid
+        Of the run.
+    columns
+        Prices it is computed from.
+    function, args
+        Called with *args*, in which a column's name stands for its array.
+    name
+        Of the contract, for messages.
     """
 
     def __init__(
@@ -49,70 +60,100 @@ class Indicator:
         columns: PriceColumns,
         function: Callable[..., Any],
         args: tuple[Any, ...],
-        *,
-        step: Ns | None = None,
         name: str = "",
     ) -> None:
         self._clock = clock
-        self._first = columns.first
-        self._at: memoryview | None = None  # grid bar -> newest closed bar of the timeframe
-        series = _series(columns, grid)
-        if step is not None and step != grid.step:
-            if step % grid.step:
-                raise UsageError(
-                    f"bar= of an indicator must be a multiple of the run's bar, {name}."
-                )
-            series = self._coarser(grid, columns, series, step)
-        names = [a for a in args if isinstance(a, str)]
-        wrong = [a for a in names if a not in series]
-        if wrong:
-            raise UsageError(f"{wrong[0]!r} is no price column of {name}: {', '.join(series)}.")
-        inputs = [series[a] if isinstance(a, str) else a for a in args]
-        values = np.asarray(function(*inputs), dtype=np.float64)
-        length = len(series["close"])
-        if values.shape != (length,):
-            raise UsageError(
-                f"The indicator function returned shape {values.shape}; one value a bar is needed: "
-                f"({length},)."
-            )
-        self.values = values
-        self._values = np.ascontiguousarray(values).data
-
-    def _coarser(
-        self, grid: Grid, columns: PriceColumns, series: dict[str, _Floats], step: Ns
-    ) -> dict[str, _Floats]:
-        starts = timeframe_bars(grid, step)
-        ends = np.append(starts[1:], grid.n)
-        whole = ends > columns.first  # frames that hold a bar of the columns
-        starts, ends = np.maximum(starts[whole], columns.first), ends[whole]
-        ends = np.minimum(ends, columns.end)
-        kept = starts < ends
-        starts, ends = starts[kept] - columns.first, ends[kept] - columns.first
-        out = {
-            "open": series["open"][starts],
-            "high": np.maximum.reduceat(series["high"], starts),
-            "low": np.minimum.reduceat(series["low"], starts),
-            "close": series["close"][ends - 1],
-        }
-        if "volume" in series:
-            out["volume"] = np.add.reduceat(series["volume"], starts)
-        if "oi" in series:
-            out["oi"] = series["oi"][ends - 1]
-        closed = np.searchsorted(ends, np.arange(1, columns.n + 1), side="right") - 1
-        self._at = closed.astype(np.int64).data
-        return out
+        values = _apply(function, args, _series(columns), name)
+        late = max(grid.n - columns.end, 0)
+        padded = np.concatenate(
+            (np.full(columns.first, math.nan), values, np.full(late, values[-1]))
+        )
+        # One entry a bar of the grid: a read is one index.
+        self._values: list[float] = padded[: grid.n].tolist()
 
     def __getitem__(self, back: int) -> float:
-        i = self._clock.bar - self._first
-        if self._at is not None:
-            i = self._at[i] if 0 <= i < len(self._at) else -1
-        i += back
-        if back > 0:
-            raise UsageError(f"indicator[{back}] is the future; 0 is now, -1 the bar before.")
-        return self._values[i] if 0 <= i < len(self._values) else math.nan
+        i = self._clock.bar + back
+        if i >= 0 and back <= 0:
+            return self._values[i]
+        return _before_the_first(back)
 
     def __repr__(self) -> str:
         return f"<Indicator now {self[0]:g}>"
+
+
+class CoarserIndicator(Indicator):
+    """An indicator of a coarser timeframe: its newest bar is the last one that has closed."""
+
+    def __init__(
+        self,
+        clock: Clock,
+        grid: Grid,
+        columns: PriceColumns,
+        function: Callable[..., Any],
+        args: tuple[Any, ...],
+        name: str = "",
+        *,
+        step: Ns,
+    ) -> None:
+        if step % grid.step:
+            raise UsageError(f"bar= of an indicator of {name} must be a multiple of the run's bar.")
+        self._clock = clock
+        series, ends = _coarser(grid, columns, _series(columns), step)
+        self._values = _apply(function, args, series, name).tolist()
+        closed = np.searchsorted(ends, np.arange(grid.n) - columns.first + 1, side="right") - 1
+        self._newest: list[int] = closed.tolist()
+
+    def __getitem__(self, back: int) -> float:
+        bar = self._clock.bar
+        i = self._newest[bar] + back if bar >= 0 else -1
+        if i >= 0 and back <= 0:
+            return self._values[i]
+        return _before_the_first(back)
+
+
+def _before_the_first(back: int) -> float:
+    if back > 0:
+        raise UsageError(f"indicator[{back}] is the future; 0 is now, -1 the bar before.")
+    return math.nan
+
+
+def _apply(
+    function: Callable[..., Any], args: tuple[Any, ...], series: dict[str, _Floats], name: str
+) -> _Floats:
+    wrong = [a for a in args if isinstance(a, str) and a not in series]
+    if wrong:
+        raise UsageError(f"{wrong[0]!r} is no price column of {name}: {', '.join(series)}.")
+    inputs = [series[a] if isinstance(a, str) else a for a in args]
+    values = np.asarray(function(*inputs), dtype=np.float64)
+    length = len(series["close"])
+    if values.shape != (length,):
+        raise UsageError(
+            f"The indicator function returned shape {values.shape}; one value a bar is needed: "
+            f"({length},)."
+        )
+    return values
+
+
+def _coarser(
+    grid: Grid, columns: PriceColumns, series: dict[str, _Floats], step: Ns
+) -> tuple[dict[str, _Floats], npt.NDArray[np.int64]]:
+    """Return the columns of a coarser timeframe and where each of its bars ends."""
+    starts = timeframe_bars(grid, step)
+    ends = np.minimum(np.append(starts[1:], grid.n), columns.end)
+    starts = np.maximum(starts, columns.first)
+    kept = starts < ends
+    starts, ends = starts[kept] - columns.first, ends[kept] - columns.first
+    out = {
+        "open": series["open"][starts],
+        "high": np.maximum.reduceat(series["high"], starts),
+        "low": np.minimum.reduceat(series["low"], starts),
+        "close": series["close"][ends - 1],
+    }
+    if "volume" in series:
+        out["volume"] = np.add.reduceat(series["volume"], starts)
+    if "oi" in series:
+        out["oi"] = series["oi"][ends - 1]
+    return out, ends
 
 
 def crossed_above(a: Indicator | float, b: Indicator | float) -> bool:
@@ -122,7 +163,7 @@ def crossed_above(a: Indicator | float, b: Indicator | float) -> bool:
     return a1 <= b1 and a0 > b0
 
 
-def _series(columns: PriceColumns, grid: Grid) -> dict[str, _Floats]:
+def _series(columns: PriceColumns) -> dict[str, _Floats]:
     quads = columns.points.reshape(-1, POINTS) / columns.scale
     series = {
         "open": quads[:, 0],

@@ -7,6 +7,7 @@ every other bar repeats the last live close, and nothing trades on it.
 
 from __future__ import annotations
 
+import math
 from functools import cached_property
 
 import numpy as np
@@ -85,6 +86,7 @@ class PriceColumns:
         self.points, self.live, self.volume, self.oi = points, live, volume, oi
         self.bid, self.ask = bid, ask
         self.all_live = bool(live.all())
+        self._lists: dict[tuple[str, int], list[float]] = {}
         for array in (points, live, volume, oi, bid, ask):
             if array is not None:
                 array.flags.writeable = False
@@ -154,6 +156,23 @@ class PriceColumns:
     def newest(self) -> memoryview:
         """Offset from `first` of the newest live bar, for each bar."""
         return np.maximum.accumulate(np.where(self.live, np.arange(self.n), 0)).data
+
+    def on_grid(self, column: str, bars: int) -> list[float]:
+        """Return a column (`"close"` …) as a list with one float for each bar of a grid.
+
+        `nan` before the first live bar, the last close after the end, and one `nan` more behind
+        the last, so that index −1 (before the first bar) is no price.
+        """
+        if (column, bars) not in self._lists:
+            view: memoryview = getattr(self, column)
+            late = max(bars - self.end, 0)
+            self._lists[column, bars] = [
+                *[math.nan] * self.first,
+                *view[: bars - self.first].tolist(),
+                *[self.close[-1]] * late,
+                math.nan,
+            ]
+        return self._lists[column, bars]
 
     @property
     def _quads(self) -> npt.NDArray[np.int32]:

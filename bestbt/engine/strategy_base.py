@@ -16,7 +16,7 @@ from bestbt.engine.chain import OptionChain
 from bestbt.engine.contract import Contract
 from bestbt.engine.desk import Desk
 from bestbt.engine.grid import duration
-from bestbt.engine.indicators import Indicator, crossed_above
+from bestbt.engine.indicators import CoarserIndicator, Indicator, crossed_above
 from bestbt.engine.order import Order, OrderStatus, OrderType
 from bestbt.engine.position import Position
 from bestbt.errors import ContractNotFound, ExpiryNotFound, OrderError
@@ -346,10 +346,11 @@ class StrategyBase:
         if contract.columns is None:
             raise ContractNotFound(f"{contract.name} has no price in this run: no indicator of it.")
         desk = self._desk
-        step = duration(bar) if bar is not None else None
-        return Indicator(
-            desk.clock, desk.grid, contract.columns, function, args, step=step, name=contract.name
-        )
+        of_run = (desk.clock, desk.grid, contract.columns, function, args, contract.name)
+        step = duration(bar) if bar is not None else desk.grid.step
+        if step == desk.grid.step:
+            return Indicator(*of_run)
+        return CoarserIndicator(*of_run, step=step)
 
     crossed_above = staticmethod(crossed_above)
 
