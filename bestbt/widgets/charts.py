@@ -99,6 +99,14 @@ class Charts:
         bars = ordinals(self._run.grid, pd.DatetimeIndex(equity.index))
         self.equity.take(bars, np.asarray(equity, np.float64))
 
+    def finish_price(self) -> None:
+        """Take the fills; a run that ended early is not shown as if it had gone on."""
+        self.price.finish()
+        seen, whole = self.seen, self._whole
+        self._whole = (whole[0], max(self._newest() + 0.5, whole[0] + 30))
+        if seen == whole != self._whole:
+            send(self._x, min=self._whole[0], max=self._whole[1])
+
     def draw(self) -> None:
         """Draw the stretch that is shown."""
         lo, hi = self.seen

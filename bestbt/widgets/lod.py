@@ -83,14 +83,16 @@ def candles(
     Candles or None
         None where there are no prices.
     """
-    last = min(newest, prices.end - 1, grid.n - 1)
-    a, b = max(int(np.floor(lo)), prices.first, 0), min(int(np.ceil(hi)), last)
-    if a > b:
+    end = min(prices.end, grid.n) - 1
+    a, b = max(int(np.floor(lo)), prices.first, 0), min(int(np.ceil(hi)), end)
+    last = min(newest, end)
+    if a > min(b, last):
         return None
-    for timeframe in LADDER:
+    for timeframe in LADDER:  # by what is seen, not by what is drawn: it must not change live
         edges = buckets(grid, timeframe, a, b)
         if edges is not None and (len(edges) - 1 <= budget or timeframe == LADDER[-1]):
-            return _aggregate(prices, timeframe, edges[-budget - 1 :], last)
+            kept = edges[: int(np.searchsorted(edges, last, side="right")) + 1]
+            return _aggregate(prices, timeframe, kept[-budget - 1 :], last)
     return None
 
 

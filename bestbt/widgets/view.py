@@ -20,7 +20,7 @@ from bestbt.widgets.trades_table import TradesTable
 
 __all__ = ["RunView"]
 
-_LOOK = 0.1  # seconds between two looks at the run: a few attribute reads
+_LOOK = 0.03  # seconds between two looks at the run: a few attribute reads
 
 
 class RunView(widgets.VBox):  # type: ignore[misc]
@@ -40,8 +40,8 @@ class RunView(widgets.VBox):  # type: ignore[misc]
 
     Notes
     -----
-    Only the publisher's thread changes what is seen. It looks at the run ten times a second and
-    sends at most five updates a second, each when the browser has painted the last. It ends
+    Only the publisher's thread changes what is seen. It looks at the run thirty times a second
+    and sends at most five updates a second, each when the browser has painted the last. It ends
     when the result is drawn, and comes back for as long as a zoom takes to draw.
     """
 
@@ -106,7 +106,7 @@ class RunView(widgets.VBox):  # type: ignore[misc]
         for name, work in (
             ("header", self._draw_header),
             ("equity", self._charts.finish_equity),
-            ("fills", self._charts.price.finish),
+            ("fills", self._charts.finish_price),
             ("charts", self._charts.draw),
             ("trades", lambda: self._trades.fill(self._run.trades, self._run.currency)),
         ):

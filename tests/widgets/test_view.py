@@ -157,6 +157,34 @@ def test_a_finished_run(stage: Callable[..., Stage]) -> None:
     assert it.view._publisher.step() is None, "nothing is left to do once the result is drawn"
 
 
+def test_a_run_that_is_stopped_is_shown_as_far_as_it_went(stage: Callable[..., Stage]) -> None:
+    it = stage(sessions=10, trades=20)
+    it.run.advance(1000)
+    it.later()
+    assert it.view._charts.seen == (-0.5, 3749.5)
+    it.run.stop()
+    it.later()
+    it.later()
+    assert it.view._charts.seen == (-0.5, 999.5)
+    it.view._charts.show(100, 200)
+    it.later()
+    it.view._charts._reset.click()
+    it.later()
+    assert it.view._charts.seen == (-0.5, 999.5)
+
+
+def test_the_timeframe_does_not_change_while_the_run_goes_on(
+    stage: Callable[..., Stage],
+) -> None:
+    it = stage()
+    told = set()
+    for _ in range(20):
+        it.run.advance(1100)
+        it.later(1)
+        told.add(it.view._charts._told.value)
+    assert len(told) == 1
+
+
 def test_a_failed_run_says_why_and_escapes_it(stage: Callable[..., Stage]) -> None:
     it = stage(sessions=3, trades=4)
     it.run.advance(500)
