@@ -92,6 +92,10 @@ class Contract:
         self._desk = desk
         self._loaded = False
         self._columns: PriceColumns | None = None
+        self._open: Sequence[Price] = ()
+        self._high: Sequence[Price] = ()
+        self._low: Sequence[Price] = ()
+        self._close: Sequence[Price] = ()
 
     def __repr__(self) -> str:
         return f"<{self.name}>"
@@ -112,11 +116,6 @@ class Contract:
     # Prices at the clock. What is watched at every bar costs one index into a list with an entry
     # for each bar of the grid, made when first read; the entry behind the last serves a clock that
     # stands before the first bar (−1).
-
-    _open: Sequence[Price] = ()
-    _high: Sequence[Price] = ()
-    _low: Sequence[Price] = ()
-    _close: Sequence[Price] = ()
 
     def _fill_in(self, column: str) -> Price:
         """Make the list of a column at its first read; return its price at the clock."""
