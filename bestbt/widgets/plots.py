@@ -39,7 +39,7 @@ BUY, SELL, GREY = "#2979ff", "#ff8f00", "#8a8f98"
 
 NOTHING = np.empty(0)  # for a mark with no data yet: the library cannot place a lone NaN
 
-_MARGIN = {"left": 66, "right": 14}  # the same everywhere, so that the panes line up
+_MARGIN = {"left": 66, "right": 26}  # the same everywhere, so that the panes line up
 
 
 def figure(marks: list[Any], axes: list[Any], x: Any, y: Any, height: int, bottom: int) -> Any:

@@ -13,7 +13,6 @@ import pandas as pd
 import pytest
 
 from bestbt.errors import ParamError
-from bestbt.widgets import publisher as publishing
 from bestbt.widgets import view as viewing
 from bestbt.widgets.publisher import Pace, Publisher
 from bestbt.widgets.trades_table import ROWS, trade_rows
@@ -24,10 +23,16 @@ from tests.widgets.fake_run import FakeRun
 class Stage:
     """A run and its view, both moved by hand on the test's own thread."""
 
-    def __init__(self, run: FakeRun) -> None:
+    def __init__(self, patch: pytest.MonkeyPatch, **options: Any) -> None:
         self.now = 0.0
-        self.run = run
-        self.view = RunView(run)
+
+        def publisher(failed: Any) -> Publisher:
+            return Publisher(failed, clock=lambda: self.now, spawn=lambda run: None)
+
+        patch.setattr(viewing, "Publisher", publisher)
+        patch.setattr(viewing, "Pace", lambda: Pace(clock=lambda: self.now))
+        self.run = FakeRun(**options)
+        self.view = RunView(self.run)
 
     def later(self, seconds: float = 0.1) -> None:
         self.now += seconds
@@ -49,16 +54,8 @@ def stage(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Stage]]:
     made: list[Stage] = []
 
     def make(**options: Any) -> Stage:
-        one = Stage.__new__(Stage)
-        monkeypatch.setattr(
-            viewing,
-            "Publisher",
-            lambda failed: Publisher(failed, clock=lambda: one.now, spawn=lambda run: None),
-        )
-        monkeypatch.setattr(viewing, "Pace", lambda: Pace(clock=lambda: one.now))
-        one.__init__(FakeRun(**options))  # type: ignore[misc]
-        made.append(one)
-        return one
+        made.append(Stage(monkeypatch, **options))
+        return made[-1]
 
     yield make
     for one in made:
@@ -301,7 +298,6 @@ def test_closing_ends_the_thread_and_leaves_the_run_alone() -> None:
         assert not thread.is_alive()
     assert all(part.comm is None for part in parts)
     assert run.calls == []
-    assert publishing.Publisher is Publisher
 
 
 def test_the_thread_ends_with_the_run() -> None:
