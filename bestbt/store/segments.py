@@ -135,11 +135,14 @@ def pack(bars: Bars, session_bars: _I64, step: Ns) -> dict[str, Any]:
     step
         Length of a bar.
     """
-    first, last = bars.starts[0], bars.starts[-1]
-    inside = session_bars[(session_bars >= first) & (session_bars <= last)]
-    starts = np.union1d(inside, bars.starts)
+    low, high = np.searchsorted(session_bars, (bars.starts[0], bars.starts[-1] + 1))
+    starts = session_bars[low:high]
+    at = np.minimum(np.searchsorted(starts, bars.starts), max(len(starts) - 1, 0))
+    if not len(starts) or not np.array_equal(starts[at], bars.starts):
+        starts = np.union1d(starts, bars.starts)  # bars of a session that the tables lack now
+        at = np.searchsorted(starts, bars.starts)
     filled = PriceColumns.from_live(
-        np.searchsorted(starts, bars.starts),
+        at,
         bars.points,
         1,
         end=len(starts),
