@@ -26,7 +26,7 @@ from bestbt.store.dialects import connect, locate, upsert, writing
 from bestbt.store.feed import Plan, StoreFeed, on_grid, plan, union_sessions
 from bestbt.store.quality import QualityReport
 from bestbt.store.reading import Reader, Stored
-from bestbt.store.sanitise import Calendar, local_days, sanitise
+from bestbt.store.sanitise import Calendar, Sheet, local_days, sanitise
 from bestbt.store.schema import KINDS, VERSION, Base, Import, Run, RunFill, RunOrder, StoreInfo
 from bestbt.store.slabs import Slabs
 from bestbt.store.writer import Importing, earlier_import, save_run
@@ -34,7 +34,8 @@ from bestbt.units import DAY, MINUTE, POINTS, SECOND, Ns
 
 __all__ = ["Store"]
 
-Progress: TypeAlias = bool | Callable[[int, int, str], object]
+Tell: TypeAlias = Callable[[int, int, str], object]
+Progress: TypeAlias = bool | Tell
 Day: TypeAlias = date | str
 
 _EPOCH = date(1970, 1, 1).toordinal()
@@ -201,13 +202,25 @@ class Store:
         again = bool(options.pop("again", False))
         check_level = bool(options.pop("check_level", True))
         sha256 = _sha256(file)
-        tell = _teller(progress, file.name)
         with self.engine.connect() as connection:
             already = None if again else earlier_import(connection, sha256)
         if already is not None:
             return self._imported_before(sha256, file.name)
-        tell(0, 0, "reading")
-        sheet = importers.read(file, self.market, format=format, symbol=symbol, **options)
+        with _telling(progress, file.name) as tell:
+            tell(0, 0, "reading")
+            sheet = importers.read(file, self.market, format=format, symbol=symbol, **options)
+            return self._import(file, sheet, sha256, symbol, check_level, again, tell)
+
+    def _import(
+        self,
+        file: Path,
+        sheet: Sheet,
+        sha256: str,
+        given: str | None,
+        check_level: bool,
+        again: bool,
+        tell: Tell,
+    ) -> QualityReport:
         report = sheet.report
         report.sha256 = sha256
         bars = sanitise(sheet, self._calendar)
@@ -217,7 +230,7 @@ class Store:
                 return self._imported_before(sha256, file.name)
             for done, (spec, live) in enumerate(bars):
                 if check_level and spec.expiry is None:
-                    self._check_level(spec, live.starts, live.points, symbol)
+                    self._check_level(spec, live.starts, live.points, given)
                 tx.write(spec, live.starts, live.points, live.volume, live.oi, step=sheet.step)
                 spans.append((int(live.starts[0]), int(live.starts[-1])))
                 name = f"{spec.symbol} {spec.asset}"
@@ -602,22 +615,21 @@ def _spec(text: str) -> ContractSpec | None:
     return importers.contract(named)
 
 
-def _teller(progress: Progress, name: str) -> Callable[[int, int, str], object]:
+@contextmanager
+def _telling(progress: Progress, name: str) -> Iterator[Tell]:
+    """Give a function to tell progress to; a bar that is shown is taken away in any case."""
     if callable(progress):
-        return progress
+        yield progress
+        return
     if not progress:
-        return lambda done, total, text: None
+        yield lambda done, total, text: None
+        return
     from tqdm.auto import tqdm  # heavy, and only for people who watch
 
-    shown: list[Any] = []
+    with tqdm(desc=name, unit="contract", leave=False) as bar:
 
-    def tell(done: int, total: int, text: str) -> None:
-        if not shown:
-            shown.append(tqdm(total=None, desc=name, unit="contract", leave=False))
-        bar = shown[0]
-        bar.total = total or None
-        bar.update(done - bar.n)
-        if text == "stored":
-            bar.close()
+        def tell(done: int, total: int, text: str) -> None:
+            bar.total = total or None
+            bar.update(done - bar.n)
 
-    return tell
+        yield tell
