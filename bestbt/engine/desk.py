@@ -23,7 +23,7 @@ from bestbt.engine.ports import ContractSpec, Feed, FeeModel, Market
 from bestbt.engine.position import Position
 from bestbt.engine.prices import PriceColumns
 from bestbt.engine.settlement import intrinsic, settlement_value
-from bestbt.errors import ContractNotFound, OrderError, UsageError, did_you_mean
+from bestbt.errors import ContractNotFound, OrderError, StaleHandle, UsageError, did_you_mean
 from bestbt.units import MINUTE, POINTS, Money, Ns, Ordinal, Price, Qty, RawMoney, money
 
 __all__ = ["Desk", "LogEntry"]
@@ -222,6 +222,7 @@ class Desk:
             raise OrderError(
                 f"{verb}({contract!r}): a contract is needed, such as self.get_atm('CE')."
             )
+        self._check_ours(verb, contract)
         if not contract.is_tradable:
             raise OrderError(
                 f"{verb}({contract.name}): an index cannot be traded; trade its future or options."
@@ -240,6 +241,13 @@ class Desk:
                 f"{verb}({contract.name}): {units} units are no whole lots of {contract.lot}."
             )
         return units
+
+    def _check_ours(self, verb: str, contract: Contract) -> None:
+        if contract._desk is not self:
+            raise StaleHandle(
+                f"{verb}({contract.name}): it belongs to another run, or to this one before it was "
+                "rewound; ask the run for it anew."
+            )
 
     def _place(
         self,
@@ -272,6 +280,7 @@ class Desk:
 
     def exit(self, contract: Contract) -> Order | None:
         """Close what is held of a contract at its next live bar; None when nothing is."""
+        self._check_ours("exit", contract)
         position = self.portfolio.positions.get(contract)
         if position is None:
             return None

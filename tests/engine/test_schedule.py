@@ -1,0 +1,234 @@
+"""When hooks run, in which order, and what they see."""
+
+from __future__ import annotations
+
+from datetime import date, datetime, time
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from bestbt.engine.grid import Grid, Session, utc_ns
+from bestbt.engine.strategy import Strategy, at, every, on_expiry_day
+from bestbt.errors import UsageError
+from bestbt.testing import MemoryFeed, simulate
+from bestbt.units import MINUTE
+from tests.engine.kit import DAY, NEXT, market
+
+IST = ZoneInfo("Asia/Kolkata")
+
+
+def times(decorate: Any, feed: MemoryFeed) -> list[str]:
+    """Return the wall-clock times at which a decorated method was called."""
+    called: list[str] = []
+
+    class Watch(Strategy):
+        @decorate
+        def go(self) -> None:
+            called.append(f"{self.now:%H:%M}")
+
+    simulate(Watch, feed)
+    return called
+
+
+def parted(day: date, *parts: tuple[str, str], step: int = 1) -> MemoryFeed:
+    """Return a flat index over a session in parts."""
+
+    def ns(text: str) -> int:
+        return utc_ns(datetime.combine(day, time.fromisoformat(text), IST))
+
+    feed = MemoryFeed("NIFTY", [])
+    feed.grid = Grid([Session(day, tuple((ns(a), ns(b)) for a, b in parts))], step * MINUTE)
+    feed.add_index([100] * feed.grid.n)
+    return feed
+
+
+SATURDAY = parted(date(2024, 1, 20), ("09:15", "10:00"), ("11:30", "12:30"))
+
+
+def test_at_a_time_the_bar_before_it_is_the_newest_seen() -> None:
+    seen = []
+
+    class Watch(Strategy):
+        @at("09:17")
+        def go(self) -> None:
+            seen.append((self.now, self.bar, self.spot.price))
+
+    feed = MemoryFeed("NIFTY", [DAY], minutes=5)
+    feed.add_index([101, 102, 103, 104, 105])
+    simulate(Watch, feed)
+    assert seen == [(datetime(2024, 1, 1, 9, 17, tzinfo=IST), 1, 102.0)]
+
+
+def test_at_the_open_runs_before_the_first_bar_and_sees_yesterdays_last() -> None:
+    seen = []
+
+    class Watch(Strategy):
+        @at("open")
+        def go(self) -> None:
+            seen.append((f"{self.now:%d %H:%M}", self.bar, self.spot.price))
+
+        @at("09:15")
+        def same(self) -> None:
+            seen.append("09:15")
+
+    feed = MemoryFeed("NIFTY", [DAY, NEXT], minutes=2)
+    feed.add_index([101, 102, 103, 104])
+    simulate(Watch, feed)
+    assert str(seen[0]) == "('01 09:15', -1, nan)"
+    assert seen[1:] == ["09:15", ("02 09:15", 1, 102.0), "09:15"]
+
+
+@pytest.mark.parametrize(
+    ("time", "called"),
+    [
+        ("09:30", ["09:30"]),
+        ("10:00", ["10:00"]),  # the first part's last bar has just closed
+        ("10:30", ["11:31"]),  # in the gap: at the first close after it
+        ("11:31", ["11:31"]),
+        ("12:29", ["12:29"]),
+        ("12:30", []),  # nothing could fill
+        ("09:00", []),
+        ("15:15", []),
+        ("open+5min", ["09:20"]),
+        ("close-15min", ["12:15"]),
+    ],
+)
+def test_at_on_a_saturday_of_two_parts(time: str, called: list[str]) -> None:
+    assert times(at(time), SATURDAY) == called
+
+
+def test_an_evening_session_has_no_morning() -> None:
+    muhurat = parted(date(2024, 11, 1), ("18:00", "19:00"))
+    assert times(at("09:20"), muhurat) == []
+    assert times(at("open+5min"), muhurat) == ["18:05"]
+
+
+def test_on_a_coarser_grid_it_runs_at_the_first_close_after() -> None:
+    coarse = parted(date(2024, 1, 1), ("09:15", "10:15"), step=15)
+    assert times(at("09:20"), coarse) == ["09:30"]
+    assert times(at("09:30"), coarse) == ["09:30"]
+
+
+def test_every_includes_its_end_and_comes_once_after_a_gap() -> None:
+    hour = parted(date(2024, 1, 1), ("09:15", "10:15"))
+    quarter = every("15min", start="09:30", end="10:00")
+    assert times(quarter, hour) == ["09:30", "09:45", "10:00"]
+    assert times(every("20min"), hour) == ["09:35", "09:55"]
+    half = every("15min", start="09:45", end="12:00")
+    assert times(half, SATURDAY) == ["09:45", "10:00", "11:31", "11:45", "12:00"]
+
+
+def test_weekdays_dte_and_kind_choose_the_days() -> None:
+    days = ["2024-01-22", "2024-01-23", "2024-01-24", "2024-01-25", "2024-01-29"]
+
+    def on(**rule: Any) -> list[int]:
+        called: list[int] = []
+
+        class Watch(Strategy):
+            @at("09:16", **rule)
+            def go(self) -> None:
+                called.append(self.today.day)
+
+        feed = MemoryFeed("NIFTY", days, minutes=3)
+        feed.add_index([100] * 15)
+        feed.add_option("2024-01-25", 100, "CE", [5] * 12)  # the last of its month
+        feed.add_option("2024-02-01", 100, "CE", [5] * 15)
+        simulate(Watch, feed)
+        return called
+
+    assert on() == [22, 23, 24, 25, 29]
+    assert on(weekdays="Mon") == [22, 29]
+    assert on(weekdays=["tuesday", 3]) == [23, 25]
+    assert on(dte=0) == [25]
+    assert on(dte=(1, 3)) == [22, 24, 29]  # from the 29th: 30, 31, 1
+    assert on(kind="monthly") == [22, 23, 24, 25]
+    assert on(kind="weekly") == [29]
+
+
+def test_on_expiry_day_comes_at_its_time_on_that_day_alone() -> None:
+    called = []
+
+    class Watch(Strategy):
+        @on_expiry_day(at="09:16")
+        def go(self) -> None:
+            called.append(self.today)
+
+    feed = market(5, 5, 5, 5, 5, 5, expiry=NEXT, days=(DAY, NEXT))
+    simulate(Watch, feed)
+    assert called == [date(2024, 1, 2)]
+
+
+def test_the_order_of_a_bar() -> None:
+    order: list[str] = []
+
+    class Watch(Strategy):
+        def init(self) -> None:
+            order.append("init")
+
+        def on_session_end(self) -> None:
+            order.append(f"end {self.bar}")
+
+        @at("09:17")
+        def zeta(self) -> None:
+            order.append("zeta")
+            self.buy(self.option(100, "CE"), lots=1, sl=3)
+
+        def on_bar(self) -> None:
+            order.append(f"bar {self.bar}")
+
+        @at("09:17")
+        def alpha(self) -> None:
+            order.append("alpha")
+
+        @at("open")
+        def opening(self) -> None:
+            order.append("opening")
+
+        def on_session_start(self) -> None:
+            order.append("start")
+
+        def on_fill(self, fill: Any) -> None:
+            order.append(f"fill {fill.kind}")
+
+        def on_stop(self, fill: Any) -> None:
+            order.append("stop")
+
+        def on_expiry(self, contract: Any) -> None:
+            order.append("expiry")
+
+        def on_end(self) -> None:
+            order.append("over")
+
+    simulate(Watch, market(5, 5, [5, 5, 2, 4], 4, expiry=DAY))
+    assert order == [
+        "init", "start", "opening", "bar 0", "zeta", "alpha", "bar 1",
+        "fill entry", "fill stop", "stop", "bar 2", "bar 3", "end 3", "over",
+    ]  # fmt: skip
+
+
+def test_the_namespace_of_the_day_is_emptied_each_session() -> None:
+    found = []
+
+    class Watch(Strategy):
+        def on_session_start(self) -> None:
+            found.append(vars(self.day).copy())
+
+        def on_session_end(self) -> None:
+            self.day.high = self.bar
+
+    simulate(Watch, market(5, 5, 5, 5, days=(DAY, NEXT)))
+    assert found == [{}, {}]
+
+
+@pytest.mark.parametrize("text", ["9.20", "25:00", "09:60", "open+", "open*5min", "", "09:20am"])
+def test_a_malformed_time_is_refused_where_it_is_written(text: str) -> None:
+    with pytest.raises(UsageError, match="write it as"):
+        at(text)
+
+
+def test_a_malformed_step_or_weekday_is_refused() -> None:
+    with pytest.raises(UsageError, match="is no duration"):
+        every("5")
+    with pytest.raises(UsageError, match="is no weekday"):
+        at("09:20", weekdays="Someday")
