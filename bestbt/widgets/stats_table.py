@@ -56,7 +56,7 @@ _STATS: dict[str, tuple[str, _Write]] = {
     "max_drawdown_pct": ("Largest drawdown", _percent),
     "win_rate_pct": ("Trades won", _percent),
     "charges": ("Charges", money),
-    "max_drawdown_days": ("Longest drawdown", _days),
+    "max_drawdown_days": ("Largest drawdown took", _days),
     "win_days_pct": ("Days won", _percent),
     "slippage_cost": ("Slippage cost", money),
     "return_over_maxdd": ("Return over drawdown", _ratio),

@@ -1,0 +1,129 @@
+"""What a trader does first, in a browser: run a cell, look, pause, stop."""
+
+from __future__ import annotations
+
+import re
+from datetime import date
+
+import pytest
+from playwright.sync_api import expect
+
+from bestbt import Store
+from bestbt.markets.demo import write_demo
+from tests.browser.driver import Lab, Server
+
+STRADDLE = """\
+%%backtest NIFTY --from 2024-01-01 --to 2024-01-12 --capital 10L --as straddle
+class ShortStraddle(Strategy):
+    stop = "25%"
+
+    @at("09:20")
+    def enter(self):
+        for right in ("CE", "PE"):
+            self.sell(self.get_atm(right), lots=1, sl=self.stop)
+
+    @at("15:15")
+    def leave(self):
+        self.exit_all()
+"""
+
+# two milliseconds of work a bar: the engine is busy all the time
+BUSY = """\
+%%backtest NIFTY --as busy
+class Busy(Strategy):
+    def on_bar(self):
+        total = 0
+        for i in range(self.rounds):
+            total += i
+"""
+
+HANGS = """\
+%%backtest NIFTY --as hung
+class Hangs(Strategy):
+    @at("10:00")
+    def wait_for_ever(self):
+        while True:  # bestbt: ok
+            pass
+"""
+
+
+@pytest.fixture(scope="session", autouse=True)
+def demo(server: Server) -> None:
+    store = Store.open(server.store)
+    write_demo(store, "NIFTY", date(2024, 1, 1), date(2024, 1, 12))
+    store.close()
+
+
+def test_a_straddle_runs_and_its_result_is_drawn(lab: Lab) -> None:
+    lab.open_notebook(["%load_ext bestbt", STRADDLE, "straddle.wait(); len(straddle.trades)"])
+    lab.run_all()
+    view = lab.page.locator(".bt-view").first
+
+    expect(view.locator(".bt-state")).to_have_text("Finished")
+    expect(view.locator(".bt-badge")).to_have_text("synthetic data")
+    trades = int(lab.page.locator(".jp-OutputArea-output pre").last.inner_text())
+    assert trades == 20  # two legs on each of ten days
+    expect(view).to_contain_text("Largest drawdown")
+    candles = view.locator(".bqplot path.line")
+    expect(candles.first).to_be_attached()
+    drawn = [box for i in range(candles.count()) if (box := candles.nth(i).bounding_box())]
+    assert max(box["width"] for box in drawn) > 300  # a chart, not a dot
+    view.scroll_into_view_if_needed()
+    lab.screenshot("straddle-finished")
+
+
+def test_pause_and_stop_answer_while_the_engine_is_busy(lab: Lab) -> None:
+    calibrate = (
+        "import time\n"
+        "rounds = 1000\n"
+        "while True:\n"
+        "    began = time.perf_counter()\n"
+        "    for i in range(rounds): pass\n"
+        "    if time.perf_counter() - began > 0.002: break\n"
+        "    rounds *= 2"
+    )
+    lab.open_notebook(["%load_ext bestbt", calibrate, BUSY.replace("self.rounds", "rounds")])
+    lab.run_all()
+    view = lab.page.locator(".bt-view").first
+    state = view.locator(".bt-state")
+    expect(state).to_have_text("Running")
+    view.scroll_into_view_if_needed()
+    lab.screenshot("busy-running")
+
+    view.locator(".bt-pause").click()
+    expect(state).to_have_text("Paused")
+    status = view.locator(".bt-status")
+    expect(status).to_contain_text("Paused at")
+    stands = status.inner_text()
+    lab.page.wait_for_timeout(500)
+    assert status.inner_text() == stands
+    lab.screenshot("busy-paused")
+
+    view.locator(".bt-pause").click()
+    expect(state).to_have_text("Running")
+    expect(status).not_to_have_text(stands)
+    view.locator(".bt-stop").click()
+    expect(state).to_have_text("Stopped")
+    lab.screenshot("busy-stopped")
+
+
+def test_stop_ends_a_hook_that_hangs(lab: Lab) -> None:
+    lab.open_notebook(["%load_ext bestbt", HANGS])
+    lab.run_all()
+    view = lab.page.locator(".bt-view").first
+    expect(view.locator(".bt-state")).to_have_text("Running")
+
+    view.locator(".bt-stop").click()
+
+    expect(view.locator(".bt-state")).to_have_text("Stopped")
+
+
+def test_a_mistake_is_shown_by_the_line_of_the_cell(lab: Lab) -> None:
+    wrong = STRADDLE.replace("self.get_atm", "self.get_amt")
+    lab.open_notebook(["%load_ext bestbt", wrong])
+    lab.start_all()
+    output = lab.page.locator(".jp-OutputArea").last
+    expect(output).to_contain_text("1 mistake in the cell; nothing was run")
+    expect(output).to_contain_text(re.compile("line 8.*get_atm", re.DOTALL))
+    lab.wait_idle()
+    lab.screenshot("mistake")
