@@ -10,6 +10,8 @@ from __future__ import annotations
 import ctypes
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Literal, TypeAlias
 
 from bestbt.engine.simulation import Simulation
@@ -20,6 +22,7 @@ __all__ = ["Player", "State"]
 State: TypeAlias = Literal["running", "paused", "finished", "stopped", "failed"]
 
 _GRACE = 0.05  # seconds a hook has to return after a stop, before it is broken off
+_LOOK = 0.2  # seconds between two looks for an interrupt while waiting
 
 
 class _Stopped(BaseException):
@@ -42,18 +45,18 @@ class Player:
         self.state: State = "paused"
         self.error: BaseException | None = None
         self.done = threading.Event()
-        self._idle = threading.Event()  # set while nobody plays
+        self._idle = threading.Event()  # set while nobody moves the simulation
         self._idle.set()
-        self._stopping = False
-        self._thread: int | None = None  # of whoever plays
-        self._guard = threading.Lock()  # around who plays, and breaking it off
+        self._guard = threading.Lock()  # around all that follows
+        self._playing = self._pausing = self._stopping = False
+        self._thread: int | None = None  # of whoever may be broken off
         self._seconds = 0.0  # played so far, pauses left out
         self._since: float | None = None
 
     def start(self) -> None:
         """Play on in a daemon thread; returns at once."""
         self._begin()
-        threading.Thread(target=self._play, name="bt-engine", daemon=True).start()
+        self._spawn()
 
     def play(self) -> None:
         """Play on in this thread; raises what the strategy raises."""
@@ -64,16 +67,31 @@ class Player:
 
     def pause(self) -> None:
         """Stop after the bar being played."""
-        self.simulation.pause()
+        with self._guard:
+            self._pausing = True
+            self.simulation.pause()
+
+    def resume(self) -> None:
+        """Take a pause back, reached or not; nothing where the run is over or moved by hand."""
+        with self._guard:
+            self._pausing = False
+            if self._playing:
+                if not self._stopping:
+                    self.simulation.resume()
+                return
+            if self.state != "paused" or not self._idle.is_set():
+                return
+            self._take()
+        self._spawn()
 
     def stop(self) -> None:
         """End the run. A hook that does not return is broken off."""
         with self._guard:
-            if self.done.is_set():
+            if self.done.is_set() or self._stopping:
                 return
             self._stopping = True
             self.simulation.pause()
-            if self._thread is None:
+            if not self._playing:
                 self._end("stopped")
                 return
         threading.Thread(target=self._break_off, name="bt-stop", daemon=True).start()
@@ -86,12 +104,12 @@ class Player:
         """
         until = None if timeout is None else time.monotonic() + timeout
         try:
-            while not self._idle.wait(0.2):
+            while not self._idle.wait(_LOOK):
                 if until is not None and time.monotonic() >= until:
                     return False
         except KeyboardInterrupt:
             self.pause()
-            self._idle.wait(2.0)
+            return self._idle.wait(2.0)
         return True
 
     @property
@@ -100,54 +118,81 @@ class Player:
         since = self._since
         return self._seconds + (time.monotonic() - since if since is not None else 0.0)
 
-    def by_hand(self) -> Simulation:
-        """Return the simulation to step or act on; refused while it plays or after its end."""
-        if not self._idle.is_set():
-            raise UsageError("The run is playing; pause it first: run.pause(), or the button.")
-        if self.state in ("stopped", "failed"):
-            raise UsageError(f"The run has {self.state}; start it anew.")
-        return self.simulation
-
-    def moved(self) -> None:
-        """Say that the simulation was stepped or rewound by hand."""
+    @contextmanager
+    def by_hand(self) -> Iterator[Simulation]:
+        """Hold the simulation, to step or act on; refused while it plays or after its end."""
         with self._guard:
-            if self.simulation.finished:
-                self._end("finished")
-            elif self.state == "finished":  # rewound
-                self.state = "paused"
-                self.done.clear()
+            if not self._idle.is_set():
+                raise UsageError("The run is playing; pause it first: run.pause(), or the button.")
+            if self.state in ("stopped", "failed"):
+                raise UsageError(f"The run has {self.state}; start it anew.")
+            self._idle.clear()
+            self.simulation.resume()
+        try:
+            yield self.simulation
+        finally:
+            with self._guard:
+                self._idle.set()
+                if self._stopping:
+                    pass  # stopped under way
+                elif self.simulation.finished:
+                    self._end("finished")
+                elif self.state == "finished":  # rewound
+                    self.state = "paused"
+                    self.done.clear()
 
     def _begin(self) -> None:
         with self._guard:
-            if self._thread is not None or not self._idle.is_set():
+            if not self._idle.is_set():
                 raise UsageError("The run is playing already.")
-            if self.state in ("stopped", "failed", "finished"):
+            if self.state != "paused":
                 raise UsageError(f"The run has {self.state}; start a new one.")
-            self.simulation.resume()
-            self.state = "running"
-            self._idle.clear()
+            self._take()
+
+    def _take(self) -> None:
+        self.simulation.resume()
+        self._pausing = False
+        self._playing = True
+        self.state = "running"
+        self._idle.clear()
+
+    def _spawn(self) -> None:
+        threading.Thread(target=self._play, name="bt-engine", daemon=True).start()
 
     def _play(self) -> None:
         self._since = time.monotonic()
+        over = False
+        while not over:
+            try:
+                self._simulate()
+                over = self._finish()
+            except _Stopped:  # strikes anywhere up to the end of `_finish`, which is then repeated
+                pass
+
+    def _simulate(self) -> None:
+        with self._guard:
+            if self._stopping:
+                return
+            self._thread = threading.get_ident()
         try:
-            with self._guard:
-                self._thread = threading.get_ident()
-                if self._stopping:
-                    return
             self.simulation.run()
         except _Stopped:
-            pass
+            raise
         except BaseException as error:
             self.error = error
-        finally:
-            self._finish()
 
-    def _finish(self) -> None:
+    def _finish(self) -> bool:
+        """Say how it ended; False when a pause was taken back and there is more to play."""
         with self._guard:  # from here on nothing is broken off
             self._thread = None
+            over = self._stopping or self.error is not None or self.simulation.finished
+            if not over and not self._pausing:
+                self.simulation.resume()
+                return False
             if self._since is not None:
                 self._seconds += time.monotonic() - self._since
                 self._since = None
+            self._playing = False
             if self._stopping:
                 self._end("stopped")
             elif self.error is not None:
@@ -157,6 +202,7 @@ class Player:
             else:
                 self.state = "paused"
                 self._idle.set()
+            return True
 
     def _end(self, state: State) -> None:
         self.state = state
