@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shlex
 import shutil
 import sys
 from collections.abc import Sequence
@@ -117,7 +118,7 @@ def _text(table: pd.DataFrame) -> str:
 
 def _source(file: str) -> str:
     try:
-        return Path(file).read_text()
+        return Path(file).read_text(encoding="utf-8")
     except UnicodeDecodeError:
         raise UsageError(f"{file} is no text; give a Python file with a strategy.") from None
 
@@ -128,24 +129,28 @@ def _check(given: argparse.Namespace) -> None:
         print(render_problems_text(problems, _source(given.file)))
     errors = [p for p in problems if p.severity == "error"]
     if errors:
-        raise CellError(f"{len(errors)} mistakes in {given.file}.", errors)
-    print(f"{given.file}: nothing to mend.")
+        count = "1 mistake" if len(errors) == 1 else f"{len(errors)} mistakes"
+        raise CellError(f"{count} in {given.file}.", errors)
+    if not problems:
+        print(f"{given.file}: nothing to mend.")
 
 
 def _run(given: argparse.Namespace) -> None:
-    options = parse_options(" ".join(f"'{word}'" for word in given.options))
+    options = parse_options(shlex.join(given.options))
     if options.help:
         print(options.help)
         return
     source = _source(given.file)
     _check(given)
+    if options.check_only:
+        return
     compiled = compile_cell(source, os.path.abspath(given.file), {})
     chosen = {
         name: value
         for name in ("capital", "bar", "slippage", "fees", "fill_at")
         if (value := getattr(options, name)) is not None
     }
-    run = Backtest(
+    backtest = Backtest(
         compiled,
         Store.open(options.store or given.store),
         *options.symbols,
@@ -154,7 +159,11 @@ def _run(given: argparse.Namespace) -> None:
         warmup=options.warmup,
         params=options.params,
         **chosen,
-    ).run()
+    )
+    try:
+        run = backtest.run()
+    except Exception as error:  # told by the lines of the file, as a notebook does
+        sys.exit(f"bestbt: {backtest.failure or error}")
     print(run.summary())
     if options.save:
         print(f"Saved as run {run.save(options.save)}.")

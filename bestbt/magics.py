@@ -63,6 +63,11 @@ class BestbtMagics(Magics):
             compiled = self._compile(cell, place)
             if options.check_only or compiled is None:
                 return
+            if options.save and (options.step or not options.wait):
+                raise UsageError(
+                    f"--save keeps a finished run: add --wait, or type {options.name}.save("
+                    f"{options.save!r}) when it has finished."
+                )
             backtest = self._backtest(compiled, options)
         except UsageError as error:
             raise short_error(error, place.filename, place.offset)  # noqa: B904 (it is the same)
@@ -129,7 +134,8 @@ class BestbtMagics(Magics):
             if not options.view:
                 print(run.summary())
         elif not options.view:
-            print(f"{run.title}: {run.state}; `{options.name}.wait()` waits for it.")
+            how = "paused at its start" if options.step else "running"
+            print(f"{run.title}: {how}; it is the variable `{options.name}`.")
 
     def _store(self, address: str | None = None) -> Store:
         address = address or self._default
@@ -148,8 +154,8 @@ class BestbtMagics(Magics):
             "runs": self._runs,
             "store": self._use,
         }
-        words = shlex.split(line) or ["help"]
         try:
+            words = _words(line) or ["help"]
             if words[0] not in verbs:
                 raise UsageError(f"%bestbt {words[0]}: {did_you_mean(words[0], verbs)}")
             return verbs[words[0]](words[1:])
@@ -162,10 +168,11 @@ class BestbtMagics(Magics):
     def _runs(self, _words: list[str]) -> Any:
         return self._store().runs()
 
-    def _demo(self, words: list[str]) -> Any:
+    def _demo(self, words: list[str]) -> None:
         symbol = words[0] if words else "NIFTY"
         with expiry_bar("synthetic market") as tell:
-            return write_demo(self._store(), symbol, progress=tell)
+            written = write_demo(self._store(), symbol, progress=tell)
+        print(written)  # as text it says that it is synthetic
 
     def _import(self, words: list[str]) -> Any:
         if not words:
@@ -180,6 +187,13 @@ class BestbtMagics(Magics):
 
     def _help(self, _words: list[str]) -> None:
         print(_HELP)
+
+
+def _words(line: str) -> list[str]:
+    try:
+        return shlex.split(line)
+    except ValueError as error:
+        raise UsageError(f"%bestbt {line}: it cannot be read ({error}); close the quote.") from None
 
 
 def register(shell: Any) -> None:

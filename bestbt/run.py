@@ -56,7 +56,7 @@ class Backtest:
     store
         Where the prices come from.
     *symbols
-        Underlyings; the first is `Strategy.spot`.
+        Underlyings, in capitals or not; the first is `Strategy.spot`.
     start, end
         Inclusive days (`date` or `"2024-01-31"`); default: what the store covers.
     capital
@@ -100,8 +100,7 @@ class Backtest:
         fill_at: str = "next_open",
         params: Mapping[str, Any] | None = None,
     ) -> None:
-        if not symbols:
-            raise UsageError("No symbol: name one, such as Backtest(MyStrategy, store, 'NIFTY').")
+        symbols = _symbols(symbols)
         first, last = self._days(store, symbols, start, end)
         self.store, self.symbols = store, symbols
         self.cell = strategy if isinstance(strategy, CompiledCell) else None
@@ -175,6 +174,11 @@ class Backtest:
         names = ", ".join(self.symbols)
         return f"{self.strategy_class.__name__} · {names} · {self.first_day} … {self.last_day}"
 
+    @property
+    def failure(self) -> str | None:
+        """What went wrong, for reading; see `Run.failure`."""
+        return self._run.failure
+
     def __repr__(self) -> str:
         return f"<Backtest {self.title}>"
 
@@ -203,32 +207,30 @@ class Backtest:
         return self._move(lambda simulation: simulation.back(bars))
 
     def _move(self, move: Callable[[Simulation], object]) -> Run:
-        simulation = self.player.by_hand()
-        simulation.resume()
         try:
-            move(simulation)
+            with self.player.by_hand() as simulation:
+                move(simulation)
         finally:
             self._run._tables.clear()
-            self.player.moved()
         return self._run
 
     # By hand, recorded and replayed
 
     def exit_all(self) -> None:
         """Close everything at the next bar."""
-        self.player.by_hand().exit_all()
+        self._move(lambda simulation: simulation.exit_all())
 
     def exit(self, contract: str) -> None:
         """Close what is held of a contract, named as in tables."""
-        self.player.by_hand().exit(contract)
+        self._move(lambda simulation: simulation.exit(contract))
 
     def buy(self, contract: str, lots: int, **terms: Any) -> None:
         """Buy a contract, named as in tables, at the next bar."""
-        self.player.by_hand().buy(contract, lots, **terms)
+        self._move(lambda simulation: simulation.buy(contract, lots, **terms))
 
     def sell(self, contract: str, lots: int, **terms: Any) -> None:
         """Sell a contract, named as in tables, at the next bar."""
-        self.player.by_hand().sell(contract, lots, **terms)
+        self._move(lambda simulation: simulation.sell(contract, lots, **terms))
 
 
 class Run:
@@ -284,10 +286,8 @@ class Run:
         self._player.pause()
 
     def resume(self) -> None:
-        """Go on after a pause, in a thread of its own."""
-        if self.state == "paused":
-            self._player.wait(1.0)
-            self._player.start()
+        """Go on after a pause, in a thread of its own; the last of pause and resume counts."""
+        self._player.resume()
 
     def stop(self) -> None:
         """End the run, even if a hook hangs; returns at once. What is booked stays."""
@@ -454,8 +454,10 @@ class Run:
         return RunView(self)
 
     def save(self, name: str) -> int:
-        """Keep the run in its store under a name; return its number there."""
+        """Keep the finished run in its store under a name; return its number there."""
         self._player.wait()
+        if self.state != "finished":
+            raise UsageError(f"The run is {self.state}; only one played to its end is saved.")
         bt, result = self.bt, self.result
         return bt.store.save_run(
             name,
@@ -495,6 +497,20 @@ def _source(cls: type) -> str:
         return inspect.getsource(cls)
     except (OSError, TypeError):
         return f"# the source of {cls.__qualname__} is not to be had"
+
+
+def _symbols(given: tuple[str, ...]) -> tuple[str, ...]:
+    """Return symbols as exchanges write them, in capitals; each once."""
+    if not given:
+        raise UsageError("No symbol: name one, such as Backtest(MyStrategy, store, 'NIFTY').")
+    for one in given:
+        if not isinstance(one, str):
+            raise UsageError(f"{one!r} is no symbol; write one as text, such as 'NIFTY'.")
+    symbols = tuple(one.upper() for one in given)
+    for one in symbols:
+        if symbols.count(one) > 1:
+            raise UsageError(f"{one} was given {symbols.count(one)} times; name it once.")
+    return symbols
 
 
 def _day(option: str, given: date | str | None) -> date | None:
