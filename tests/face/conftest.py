@@ -1,0 +1,39 @@
+"""One small demo market for every test of the face, and a fresh copy of it to write to."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from bestbt.markets.demo import write_demo
+from bestbt.store.store import Store
+
+FIRST, LAST = date(2024, 1, 1), date(2024, 1, 5)  # a week with an expiry (the 4th) in it
+
+
+@pytest.fixture(scope="session")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a store's file with a week of the demo market; not to be written to."""
+    path = tmp_path_factory.mktemp("face") / "demo.sqlite"
+    store = Store.open(path)
+    write_demo(store, "NIFTY", FIRST, LAST)
+    store.close()
+    return path
+
+
+@pytest.fixture(scope="session")
+def store(demo: Path) -> Iterator[Store]:
+    """Return the demo week, open, for reading."""
+    store = Store.open(demo)
+    yield store
+    store.close()
+
+
+@pytest.fixture
+def own(demo: Path, tmp_path: Path) -> Path:
+    """Return a copy of the demo week that the test may write to."""
+    return Path(shutil.copy(demo, tmp_path / "own.sqlite"))
