@@ -36,6 +36,7 @@ class LogEntry(NamedTuple):
     """One line of a run's log."""
 
     bar: Ordinal
+    time: Ns  # UTC, at which it was written
     kind: str
     text: str
     values: Mapping[str, Any]
@@ -310,7 +311,7 @@ class Desk:
         """Book the trade an order has touched; None when an exit had nothing left to close."""
         order, contract = touch.order, touch.order.contract
         held = self.portfolio.positions.get(contract)
-        qty = order.qty
+        qty = order.left
         if order.is_exit:
             open_qty = held.qty if held is not None else 0
             if open_qty * qty >= 0:
@@ -384,8 +385,8 @@ class Desk:
             if match.exit is not fill:
                 break
             for other in [o for o in self.exchange.working if o.parent == match.entry.id]:
-                other.qty += match.qty
-                if not other.qty:
+                other.left += match.qty
+                if not other.left:
                     self.end(other, "cancelled", "position is closed")
 
     def missed_expiry(self) -> bool:
@@ -465,7 +466,7 @@ class Desk:
 
     def note(self, kind: str, text: str, **values: Any) -> None:
         """Write a line into the run's log."""
-        self.log.append(LogEntry(self.clock.bar, kind, text, values))
+        self.log.append(LogEntry(self.clock.bar, self.now, kind, text, values))
 
     def check_symbol(self, symbol: str | None) -> str:
         """Return a symbol of the run: the first unless told otherwise."""

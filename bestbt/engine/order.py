@@ -103,6 +103,7 @@ class Order:
         "id",
         "is_exit",
         "kind",
+        "left",
         "parent",
         "placed",
         "qty",
@@ -140,6 +141,7 @@ class Order:
         tag: str = "",
     ) -> None:
         self.id, self.contract, self.qty = id, contract, qty
+        self.left = qty  # what it would still trade: a stop shrinks with what it protects
         self.type: OrderType = type
         self.kind: OrderKind = kind
         self.is_exit = kind != "entry"  # reduce-only

@@ -427,8 +427,7 @@ def log(result: Result) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        time (when the bar had closed at which it was written; before the first bar, the first
-        session's open), kind, text, values (dict).
+        time (at which it was written), kind, text, values (dict).
 
     Examples
     --------
@@ -437,12 +436,9 @@ def log(result: Result) -> pd.DataFrame:
     ['settlement']
     """
     grid, rows = result.grid, result.log
-    opened = grid.time(result.start)
     return pd.DataFrame(
         {
-            "time": _times(
-                grid, (grid.end(e.bar) if e.bar >= result.start else opened for e in rows)
-            ),
+            "time": _times(grid, (e.time for e in rows)),
             "kind": _texts(e.kind for e in rows),
             "text": _texts(e.text for e in rows),
             "values": pd.Series([dict(e.values) for e in rows], dtype=object),
