@@ -17,3 +17,8 @@ def shared() -> Path:
     if not (folder / "data" / "INDEX.md").exists():
         pytest.skip(f"no real data at {folder}: set BESTBT_SHARED to the folder that holds it")
     return folder
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let golden files be written anew on purpose."""
+    parser.addoption("--regold", action="store_true", help="write the golden runs anew")
