@@ -26,12 +26,12 @@ class ShortStraddle(Strategy):
     stop = "25%"
 
     @at("09:20")
-    def enter(self):
+    def enter(self) -> None:
         for right in ("CE", "PE"):
             self.sell(self.get_atm(right), lots=1, sl=self.stop)
 
     @at("15:15")
-    def leave(self):
+    def leave(self) -> None:
         self.exit_all()
 
 

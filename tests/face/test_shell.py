@@ -55,7 +55,7 @@ class Notebook:
 
     def __init__(self) -> None:
         InteractiveShell.clear_instance()
-        self.shell = InteractiveShell.instance()  # `display` asks for the instance
+        self.shell: Any = InteractiveShell.instance()  # `display` asks for the instance
         self.shell.run_line_magic("load_ext", "bestbt")
         self.names: dict[str, Any] = self.shell.user_ns
 

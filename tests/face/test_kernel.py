@@ -1,0 +1,259 @@
+"""`%%backtest` in a real kernel: the cell returns at once, and the engine obeys while it is busy.
+
+Latencies are measured and told (`pytest -rP`), not judged: a slow machine fails no test.
+"""
+
+from __future__ import annotations
+
+import os
+import statistics
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from jupyter_client.manager import KernelManager
+
+from tests.conftest import ROOT
+from tests.face.kernel import LONG, FrontEnd
+from tests.face.strategies import STRADDLE, cell
+
+pytestmark = pytest.mark.kernel
+
+BUSY = """
+class Busy(Strategy):
+    "Works two milliseconds a bar."
+
+    def on_bar(self):
+        for _ in range(turns):
+            pass
+"""
+
+HANGING = """
+class Hanging(Strategy):
+    def on_bar(self):
+        while True:  # bestbt: ok
+            pass
+"""
+
+STUBBORN = """
+class Stubborn(Strategy):
+    def on_bar(self):
+        while True:  # bestbt: ok
+            try:
+                while True:  # bestbt: ok
+                    pass
+            except Exception:
+                pass
+"""
+
+PREPARE = """
+%load_ext bestbt
+import threading, time
+
+def two_milliseconds():
+    "Turns of an empty loop that take them here, at best of several tries."
+    def once(n=100_000):
+        began = time.perf_counter()
+        for _ in range(n):
+            pass
+        return (time.perf_counter() - began) / n
+    return int(0.002 / min(once() for _ in range(7)))
+
+turns = two_milliseconds()
+
+def watch(run):
+    "Note when the engine has come to stand."
+    def go():
+        run._player._idle.wait()
+        stood.append(time.time())
+        seen.set()
+    seen.clear()
+    threading.Thread(target=go, daemon=True).start()
+
+stood, seen = [], threading.Event()
+"""
+
+
+@pytest.fixture(scope="module")
+def page(demo: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[FrontEnd]:
+    folder = tmp_path_factory.mktemp("kernel")
+    given = {
+        **os.environ,
+        "BESTBT_STORE": str(demo),
+        "IPYTHONDIR": str(folder / "ipython"),
+        "JUPYTER_RUNTIME_DIR": str(folder / "runtime"),
+        "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]),
+    }
+    manager = KernelManager(connection_file=str(folder / "kernel.json"))
+    manager.kernel_spec.argv[0] = sys.executable  # this Python, whatever is installed beside it
+    manager.start_kernel(env=given, cwd=str(folder))
+    client = manager.blocking_client()
+    try:
+        client.start_channels()
+        client.wait_for_ready(timeout=LONG)
+        front = FrontEnd(client)
+        prepared = front.run(PREPARE)
+        assert prepared.status == "ok", prepared.text
+        yield front
+    finally:
+        client.stop_channels()
+        manager.shutdown_kernel(now=True)
+        manager.cleanup_resources()
+
+
+@pytest.fixture(autouse=True)
+def ended(page: FrontEnd) -> Iterator[None]:
+    """End the run of a test, whatever came of it."""
+    yield
+    assert page.ask("'run' not in globals() or (run.stop(), run.done.wait(30))[1]")
+
+
+@pytest.fixture
+def latency(
+    page: FrontEnd, record_property: Callable[[str, object], None]
+) -> Callable[[str, list[float]], None]:
+    """Tell measured latencies in the test's output."""
+
+    def tell(name: str, seconds: list[float]) -> None:
+        median, worst = statistics.median(seconds) * 1000, max(seconds) * 1000
+        record_property(name, f"median {median:.0f} ms, worst {worst:.0f} ms of {len(seconds)}")
+        print(f"{name}: median {median:.0f} ms, worst {worst:.0f} ms of {len(seconds)} tries")
+
+    return tell
+
+
+def still(page: FrontEnd) -> int:
+    """Say at which bar the run stands, having read it twice."""
+    first, second = page.ask("run.bt.simulation.bar"), page.ask("run.bt.simulation.bar")
+    assert first == second
+    return int(first)
+
+
+def test_the_cell_returns_while_the_run_goes_on(page: FrontEnd) -> None:
+    reply = page.run("%%backtest NIFTY --no-view" + BUSY, "run.state", "run.progress.bars")
+    assert reply.status == "ok", reply.text
+    assert reply.values == {"run.state": "running", "run.progress.bars": 5 * 375}
+
+
+def test_text_is_the_same_in_two_executions(page: FrontEnd) -> None:
+    first, second = page.run(cell()), page.run(cell())
+    assert first.status == "ok", first.text
+    assert (first.text, first.shown) == (second.text, second.shown)
+    assert "ShortStraddle · NIFTY · 2024-01-01 … 2024-01-05" in first.text
+
+
+def test_pause_from_another_cell(page: FrontEnd, latency: Callable[..., None]) -> None:
+    page.run("%%backtest NIFTY --no-view" + BUSY)
+    took = []
+    for _ in range(10):
+        page.run("watch(run); asked = time.time(); run.pause(); met = seen.wait(30)")
+        assert page.ask("(met, run.state)") == (True, "paused")
+        took.append(page.ask("stood[-1] - asked"))
+        before = still(page)
+        page.run("run.resume()")
+        assert page.ask("run.state") == "running"
+    page.run("run.pause(); run.wait()")
+    assert still(page) > before
+    latency("run.pause() in a cell until the engine stands", took)
+
+
+def test_the_pause_button(page: FrontEnd, latency: Callable[..., None]) -> None:
+    page.run("%%backtest NIFTY" + BUSY)
+    button = page.button("Pause")
+    took = []
+    for _ in range(10):
+        page.run("watch(run)")
+        clicked = page.click(button)
+        assert page.ask("(seen.wait(30), run.state)") == (True, "paused")
+        took.append(page.ask("stood[-1]") - clicked)
+        still(page)
+        page.until(lambda: page.widgets[button]["description"] == "Resume")
+        page.click(button)
+        page.until(lambda: page.widgets[button]["description"] == "Pause")
+        assert page.ask("run.state") == "running"
+    latency("click on Pause until the engine stands", took)
+
+
+def test_the_stop_button(page: FrontEnd) -> None:
+    page.run("%%backtest NIFTY" + BUSY)
+    button = page.button("Stop")
+    page.click(button)
+    assert page.ask("(run.done.wait(30), run.state)") == (True, "stopped")
+    page.until(lambda: page.widgets[button]["disabled"])
+
+
+@pytest.mark.parametrize("body", [HANGING, STUBBORN], ids=["hanging", "stubborn"])
+def test_the_stop_button_ends_a_hook_that_does_not_return(
+    page: FrontEnd, body: str, latency: Callable[..., None]
+) -> None:
+    reply = page.run("%%backtest NIFTY" + body)
+    assert reply.status == "ok", reply.text
+    page.run("watch(run)")
+    clicked = page.click(page.button("Stop"))
+    assert page.ask("(run.done.wait(30), run.state)") == (True, "stopped")
+    latency("click on Stop until a hanging hook is ended", [page.ask("stood[-1]") - clicked])
+    assert page.ask("[t.name for t in threading.enumerate() if t.name == 'bt-engine']") == []
+
+
+def test_an_interrupt_while_waiting_pauses(page: FrontEnd) -> None:
+    page.run("%%backtest NIFTY --no-view" + BUSY)
+    reply = page.run(
+        """
+import os, signal, sys
+from bestbt.player import Player
+
+def interrupt():
+    "As soon as the cell waits: press the kernel's stop button."
+    main = threading.main_thread().ident
+    while True:
+        frame = sys._current_frames()[main].f_back  # what called what runs now
+        while frame is not None and frame.f_code is not Player.wait.__code__:
+            frame = frame.f_back
+        if frame is not None:
+            return os.kill(os.getpid(), signal.SIGINT)
+
+threading.Thread(target=interrupt, daemon=True).start()
+run.wait()
+print(run.state)
+"""
+    )
+    assert (reply.status, reply.text) == ("ok", "paused\n")
+    still(page)
+
+
+def test_the_view_has_a_stable_text(page: FrontEnd) -> None:
+    texts = []
+    for _ in range(2):
+        reply = page.run("%%backtest NIFTY --wait\n" + STRADDLE)
+        assert reply.status == "ok", reply.text
+        assert reply.text == ""
+        (data,) = reply.shown
+        assert "application/vnd.jupyter.widget-view+json" in data
+        texts.append(data["text/plain"])
+    assert texts == ["<RunView ShortStraddle NIFTY>"] * 2
+
+
+def test_a_finished_view_has_its_buttons_off(page: FrontEnd) -> None:
+    page.run("%%backtest NIFTY --wait\n" + STRADDLE)
+    buttons = [page.button("Pause"), page.button("Stop")]
+    page.until(lambda: all(page.widgets[b].get("disabled") for b in buttons))
+
+
+def test_a_mistake_is_told_by_the_line_of_the_cell(page: FrontEnd) -> None:
+    code = cell(body=STRADDLE.replace("lots=1", "lots=0"))
+    reply = page.run(code)
+    assert reply.status == "error"
+    line = next(n for n, text in enumerate(code.splitlines(), 1) if "lots=0" in text)
+    assert reply.text.splitlines()[1].startswith(f"  line {line}: self.sell(")
+    assert len(reply.text.splitlines()) == 2
+
+
+def test_a_bug_reads_the_lines_of_the_cell(page: FrontEnd) -> None:
+    code = cell(body=STRADDLE.replace("self.exit_all()", "1 / 0"))
+    reply = page.run(code)
+    line = next(n for n, text in enumerate(code.splitlines(), 1) if "1 / 0" in text)
+    assert "Cell In[" in reply.text
+    assert f"> {line}" in reply.text
+    assert "site-packages" not in reply.text
+    assert "bestbt/" not in reply.text
