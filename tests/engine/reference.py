@@ -33,6 +33,7 @@ class RefOrder:
     start_price: int | None = None
     day_order: bool = True
     status: str = "working"
+    asked: int = 0  # `qty` is what is left of it
 
 
 @dataclass
@@ -293,6 +294,7 @@ class Reference:
 
     def place(self, option: Option, qty: int, type: str, kind: str, **terms: Any) -> RefOrder:
         order = RefOrder(len(self.orders), self.now, option, qty, type, kind, **terms)
+        order.asked = qty
         self.orders.append(order)
         return order
 

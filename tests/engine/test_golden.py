@@ -24,12 +24,12 @@ MINUTES = 12
 
 
 class Straddle(Strategy):
-    """Sells the straddle each morning with stops, buys a wing, goes home on all but the last day."""
+    """Sells a stopped straddle each morning, buys a wing, leaves on all days but the last."""
 
     @at("09:18")
     def enter(self) -> None:
         for right in ("CE", "PE"):
-            self.sell(self.get_atm(right), lots=2, sl="20%")  # type: ignore[arg-type]
+            self.sell(self.get_atm(right), lots=2, sl="20%")
         self.buy(self.get_atm("CE", offset=1), lots=1, tag="wing")
 
     @at("09:24", dte=(1, 2))
@@ -52,7 +52,7 @@ def market() -> MemoryFeed:
                 rows.append([fair, fair + 3.5, fair - 2.25, fair + 1.05])
                 if (i * 11 + strike // 50) % 13 == 0 and i:
                     rows[-1] = None
-            feed.add_option(EXPIRY, strike, right, rows)  # type: ignore[arg-type]
+            feed.add_option(EXPIRY, strike, right, rows)
     return feed
 
 

@@ -23,8 +23,11 @@ from tests.engine.strategies import (
     worlds,
 )
 
-few = settings(max_examples=100, deadline=None, derandomize=True, print_blob=True)
-many = settings(few, max_examples=200)
+# The same examples each time.
+few = settings(
+    max_examples=80, deadline=None, derandomize=True, print_blob=True, report_multiple_bugs=False
+)
+many = settings(few, max_examples=160)
 
 
 def fills(sim: Simulation) -> list[tuple[Any, ...]]:
@@ -65,7 +68,7 @@ def test_equals_the_reference_engine(
         for f in ref.fills
     ]  # fmt: skip
     assert orders(sim) == [
-        (o.id, o.time, str(o.option.spec), o.qty, o.type, o.kind, o.trigger, o.status)
+        (o.id, o.time, str(o.option.spec), o.asked, o.type, o.kind, o.trigger, o.status)
         for o in ref.orders
     ]
     assert sim.result.equity().tolist() == ref.equity

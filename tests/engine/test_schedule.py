@@ -23,7 +23,7 @@ def times(decorate: Any, feed: MemoryFeed) -> list[str]:
     called: list[str] = []
 
     class Watch(Strategy):
-        @decorate
+        @decorate  # type: ignore[untyped-decorator]
         def go(self) -> None:
             called.append(f"{self.now:%H:%M}")
 
@@ -61,7 +61,7 @@ def test_at_a_time_the_bar_before_it_is_the_newest_seen() -> None:
 
 
 def test_at_the_open_runs_before_the_first_bar_and_sees_yesterdays_last() -> None:
-    seen = []
+    seen: list[Any] = []
 
     class Watch(Strategy):
         @at("open")
