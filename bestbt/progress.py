@@ -14,7 +14,7 @@ __all__ = ["expiry_bar"]
 @contextmanager
 def expiry_bar(text: str) -> Iterator[Callable[[date], object]]:
     """Show how many expiries are done and the newest one's date."""
-    with tqdm(desc=text, unit="expiry", leave=False) as bar:
+    with tqdm(desc=text, unit=" expiries", leave=False) as bar:
 
         def tell(newest: date) -> None:
             bar.set_postfix_str(str(newest), refresh=False)
