@@ -8,14 +8,15 @@ import shlex
 import shutil
 import sys
 from collections.abc import Sequence
+from contextlib import closing
 from datetime import date
 from pathlib import Path
 
 import pandas as pd
 
 from bestbt.cell.check import check
-from bestbt.cell.compile import compile_cell, render_problems_text
-from bestbt.cell.options import parse_options
+from bestbt.cell.compile import CompiledCell, compile_cell, render_problems_text
+from bestbt.cell.options import CellOptions, parse_options
 from bestbt.cell.surface import Surface
 from bestbt.engine.strategy import Strategy
 from bestbt.errors import BestbtError, CellError, UsageError
@@ -86,28 +87,31 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _demo(given: argparse.Namespace) -> None:
-    store = Store.open(given.store)
-    if given.if_empty and not store.is_empty:
-        print(f"{store!r} has data already; the demo market is left out.")
-        return
     seed = {} if given.seed is None else {"seed": given.seed}
-    with expiry_bar("synthetic market") as tell:
-        print(write_demo(store, given.symbol, given.start, given.end, progress=tell, **seed))
+    with closing(Store.open(given.store)) as store:
+        if given.if_empty and not store.is_empty:
+            print(f"{store!r} has data already; the demo market is left out.")
+            return
+        with expiry_bar("synthetic market") as tell:
+            written = write_demo(store, given.symbol, given.start, given.end, progress=tell, **seed)
+        print(written)
 
 
 def _import(given: argparse.Namespace) -> None:
-    store = Store.open(given.store)
-    for path in given.paths:
-        print(store.import_file(path, format=given.format, symbol=given.symbol))
+    with closing(Store.open(given.store)) as store:
+        for path in given.paths:
+            print(store.import_file(path, format=given.format, symbol=given.symbol))
 
 
 def _coverage(given: argparse.Namespace) -> None:
-    table = Store.open(given.store).coverage()
+    with closing(Store.open(given.store)) as store:
+        table = store.coverage()
     print(_text(table) if len(table) else "The store is empty: `bestbt demo`, or `bestbt import`.")
 
 
 def _runs(given: argparse.Namespace) -> None:
-    table = Store.open(given.store).runs()
+    with closing(Store.open(given.store)) as store:
+        table = store.runs()
     kept = table[["run_id", "name", "created", "hash"]]
     print(_text(kept) if len(table) else "No run is saved.")
 
@@ -145,6 +149,11 @@ def _run(given: argparse.Namespace) -> None:
     if options.check_only:
         return
     compiled = compile_cell(source, os.path.abspath(given.file), {})
+    with closing(Store.open(options.store or given.store)) as store:
+        _play(compiled, store, options)
+
+
+def _play(compiled: CompiledCell, store: Store, options: CellOptions) -> None:
     chosen = {
         name: value
         for name in ("capital", "bar", "slippage", "fees", "fill_at")
@@ -152,7 +161,7 @@ def _run(given: argparse.Namespace) -> None:
     }
     backtest = Backtest(
         compiled,
-        Store.open(options.store or given.store),
+        store,
         *options.symbols,
         start=options.start,
         end=options.end,
