@@ -86,6 +86,7 @@ def page(demo: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Front
         "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]),
     }
     manager = KernelManager(connection_file=str(folder / "kernel.json"))
+    assert manager.kernel_spec is not None
     manager.kernel_spec.argv[0] = sys.executable  # this Python, whatever is installed beside it
     manager.start_kernel(env=given, cwd=str(folder))
     client = manager.blocking_client()

@@ -1,0 +1,238 @@
+"""The commands, each in a process of its own, from an empty folder with a store of its own."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from bestbt import Backtest, Store
+from bestbt.cli import main
+from tests.conftest import ROOT
+from tests.face.strategies import STRADDLE, ShortStraddle
+
+IMPORTED = "from bestbt import Strategy, at\n\n\n" + STRADDLE
+
+
+class Terminal:
+    """A folder with nothing in it, and the store that `BESTBT_STORE` names."""
+
+    def __init__(self, folder: Path, store: Path) -> None:
+        self.folder, self.store = folder, store
+
+    def __call__(self, *words: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "bestbt.cli", *words],
+            cwd=self.folder,
+            env={
+                **os.environ,
+                "BESTBT_STORE": str(self.store),
+                "HOME": str(self.folder),
+                "PYTHONPATH": str(ROOT),
+                "PYTHONIOENCODING": "utf-8",
+                "COLUMNS": "100",
+            },
+            capture_output=True,
+            encoding="utf-8",
+            timeout=120,
+        )
+
+    def write(self, name: str, text: str) -> str:
+        (self.folder / name).write_text(text, encoding="utf-8")
+        return name
+
+
+@pytest.fixture
+def empty(tmp_path: Path) -> Terminal:
+    folder = tmp_path / "here"
+    folder.mkdir()
+    return Terminal(folder, tmp_path / "data" / "store.sqlite")
+
+
+@pytest.fixture
+def loaded(empty: Terminal, demo: Path) -> Terminal:
+    empty.store.parent.mkdir()
+    shutil.copy(demo, empty.store)
+    return empty
+
+
+def fine(done: subprocess.CompletedProcess[str]) -> str:
+    """Return what a command that worked has printed."""
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def refused(done: subprocess.CompletedProcess[str]) -> str:
+    """Return the one line of a command that was refused."""
+    assert done.returncode == 1, (done.stdout, done.stderr)
+    (line,) = done.stderr.strip().splitlines()
+    return line
+
+
+def test_demo_fills_an_empty_store_once(empty: Terminal) -> None:
+    days = ("--from", "2024-01-04", "--to", "2024-01-04")
+    assert "Synthetic market" in fine(empty("demo", *days))
+    covered = fine(empty("coverage"))
+    assert "NIFTY" in covered
+    assert "2024-01-04" in covered
+    assert "already" in fine(empty("demo", *days))
+    assert "has data already" in fine(empty("demo", "--if-empty"))
+    assert fine(empty("coverage")) == covered
+    assert list(empty.folder.iterdir()) == []
+
+
+def test_a_file_written_from_a_store_is_imported_into_another(
+    empty: Terminal, store: Store
+) -> None:
+    name = "NIFTY2410421700CE"  # an exchange's way to write it
+    bars = store.prices("NIFTY 2024-01-04 21700 CE", "2024-01-03", "2024-01-03").reset_index()
+    table = bars.assign(symbol=name, datetime=bars["time"].dt.strftime("%Y-%m-%d %H:%M:%S"))
+    spot = store.prices("NIFTY", "2024-01-03", "2024-01-03").reset_index()
+    spot = spot.assign(symbol="NIFTY", datetime=spot["time"].dt.strftime("%Y-%m-%d %H:%M:%S"))
+    for part, file in ((table, "calls.csv"), (spot, "index.csv")):
+        part.drop(columns="time").to_csv(empty.folder / file, index=False)
+    told = fine(empty("import", "calls.csv", "index.csv"))
+    assert "calls.csv" in told
+    assert "index.csv" in told
+    there = Store.open(empty.store)
+    again = there.prices("NIFTY 2024-01-04 21700 CE").reset_index()
+    assert again[["open", "high", "low", "close"]].equals(bars[["open", "high", "low", "close"]])
+    assert not there.synthetic()
+    there.close()
+
+
+def test_coverage_of_nothing_says_what_to_do(empty: Terminal) -> None:
+    assert fine(empty("coverage")).strip() == (
+        "The store is empty: `bestbt demo`, or `bestbt import`."
+    )
+
+
+@pytest.mark.parametrize("source", [STRADDLE, IMPORTED], ids=["bare", "with imports"])
+def test_run_plays_a_file(loaded: Terminal, store: Store, source: str) -> None:
+    file = loaded.write("straddle.py", source)
+    told = fine(loaded("run", file, "NIFTY", "--from", "2024-01-02", "--set", "stop=40%"))
+    here = Backtest(ShortStraddle, store, "NIFTY", start="2024-01-02", params={"stop": "40%"}).run()
+    assert here.summary() in told
+
+
+def test_a_run_is_saved_and_listed(loaded: Terminal) -> None:
+    assert fine(loaded("runs")).strip() == "No run is saved."
+    file = loaded.write("straddle.py", STRADDLE)
+    assert "Saved as run 1." in fine(loaded("run", file, "NIFTY", "--save", "the trader's own"))
+    listed = fine(loaded("runs"))
+    assert "the trader's own" in listed
+
+
+def test_run_may_only_check_or_tell_its_options(
+    empty: Terminal, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("BESTBT_STORE", str(empty.store))
+    file = str(empty.folder / empty.write("straddle.py", STRADDLE))
+    assert main(["run", file, "NIFTY", "--check-only"]) == 0
+    assert capsys.readouterr().out.strip() == f"{file}: nothing to mend."
+    assert main(["run", file, "--help"]) == 0
+    assert "--capital" in capsys.readouterr().out
+    assert not empty.store.exists()
+
+
+def test_check_points_at_the_line(empty: Terminal) -> None:
+    assert fine(empty("check", empty.write("good.py", IMPORTED))).strip() == (
+        "good.py: nothing to mend."
+    )
+    file = empty.write("bad.py", IMPORTED.replace("get_atm", "get_amt"))
+    done = empty("check", file)
+    assert refused(done) == "bestbt: 1 mistake in bad.py."
+    assert refused(empty("run", file, "NIFTY")) == "bestbt: 1 mistake in bad.py."
+    line = next(n for n, text in enumerate(IMPORTED.splitlines(), 1) if "get_atm" in text)
+    assert f"line {line}: error" in done.stdout
+    assert "Did you mean self.get_atm?" in done.stdout
+
+
+def test_a_strategy_that_fails_is_told_by_its_lines(loaded: Terminal) -> None:
+    file = loaded.write("zero.py", STRADDLE.replace("self.exit_all()", "1 / 0"))
+    done = loaded("run", file, "NIFTY")
+    assert done.returncode == 1
+    line = next(n for n, text in enumerate(STRADDLE.splitlines(), 1) if "exit_all" in text)
+    assert f'zero.py", line {line}, in leave' in done.stderr
+    assert "ZeroDivisionError" in done.stderr
+    assert "feeder.py" not in done.stderr
+
+
+def test_a_senseless_order_is_told_by_its_line(loaded: Terminal) -> None:
+    file = loaded.write("none.py", STRADDLE.replace("lots=1", "lots=0"))
+    done = loaded("run", file, "NIFTY")
+    assert done.returncode == 1
+    assert "OrderError" in done.stderr
+    assert "line 8: self.sell(" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_mistakes_are_one_line_and_a_code(
+    loaded: Terminal, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = loaded.write("straddle.py", STRADDLE)
+    (loaded.folder / "noise.py").write_bytes(b"\xff\xfe\x00\x80")
+    monkeypatch.chdir(loaded.folder)
+    monkeypatch.setenv("BESTBT_STORE", str(loaded.store))
+    for words, part in [
+        (["run", file, "SENSEX"], "No 'SENSEX' in the store; it has INDIAVIX, NIFTY."),
+        (["run", file], "No symbol was given"),
+        (["run", file, "NIFTY", "--captal", "3"], "Did you mean '--capital'?"),
+        (["run", file, "NIFTY", "--from", "2025-01-01"], "the store covers NIFTY 2024-01-01"),
+        (["run", "gone.py", "NIFTY"], "gone.py"),
+        (["run", "noise.py", "NIFTY"], "noise.py is no text"),
+        (["check", "gone.py"], "gone.py"),
+        (["import", "gone.csv"], "gone.csv is not there"),
+        (["demo", "SENSEX"], "SENSEX"),
+        (["--store", str(loaded.folder), "coverage"], "is a folder"),
+        (["--store", file, "coverage"], "is no store"),
+    ]:
+        assert main(words) == 1
+        told = capsys.readouterr().err.strip().splitlines()[-1]  # after a bar, if there was one
+        assert told.startswith("bestbt: ")
+        assert part in told
+
+
+def test_a_mistake_in_a_process_is_one_line_and_a_code(loaded: Terminal) -> None:
+    file = loaded.write("straddle.py", STRADDLE)
+    assert refused(loaded("run", file, "SENSEX")) == (
+        "bestbt: No 'SENSEX' in the store; it has INDIAVIX, NIFTY."
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "part"),
+    [
+        (["covrage"], "invalid choice: 'covrage'"),
+        (["demo", "--from", "yesterday"], "yesterday"),
+        ([], "COMMAND"),
+    ],
+)
+def test_wrong_usage_ends_with_code_2(
+    words: list[str], part: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(words)
+    assert ended.value.code == 2
+    assert part in capsys.readouterr().err.strip().splitlines()[-1]
+
+
+def test_help_lists_the_commands(empty: Terminal) -> None:
+    told = fine(empty("--help"))
+    for verb in ("demo", "import", "coverage", "run", "check", "runs", "lab"):
+        assert verb in told
+
+
+def test_an_interrupt_is_one_line(
+    demo: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(_: Store) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Store, "coverage", interrupted)
+    assert main(["--store", str(demo), "coverage"]) == 130
+    assert capsys.readouterr().err == "bestbt: interrupted\n"
