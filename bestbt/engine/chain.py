@@ -39,6 +39,7 @@ class OptionChain:
         self.spot, self.expiry = spot, expiry
         self._clock, self._find = clock, find
         self._rows: dict[tuple[float, str], Listing] = {}
+        self._found: dict[tuple[float, str], Contract] = {}
         first: dict[float, Ordinal] = {}
         for row in listings:
             strike, right = row.spec.strike, row.spec.right
@@ -104,7 +105,7 @@ class OptionChain:
         row = self._rows.get((self._strikes[at], right))
         if row is None or row.first > bar:
             return f"no {self.spot.symbol} {self._strikes[at]:g} {right} {self.expiry} listed yet"
-        return self._find(row.spec)
+        return self._contract(row)
 
     def _nearest(self, reference: RawPrice) -> int:
         """Index of the listed strike nearest to a raw price, the lower on a tie; -1: none."""
@@ -125,9 +126,16 @@ class OptionChain:
             raise ContractNotFound.strike(
                 self.spot.symbol, strike, right, self.expiry, self.strikes
             )
-        return self._find(row.spec)
+        return self._contract(row)
+
+    def _contract(self, row: Listing) -> Contract:
+        key = (row.spec.strike or 0.0, row.spec.right or "")
+        found = self._found.get(key)
+        if found is None:
+            found = self._found[key] = self._find(row.spec)
+        return found
 
     def _side(self, right: Right) -> list[Contract]:
         bar = self._clock.bar
         rows = (self._rows.get((k, right)) for k in self._strikes)
-        return [self._find(r.spec) for r in rows if r is not None and r.first <= bar]
+        return [self._contract(r) for r in rows if r is not None and r.first <= bar]

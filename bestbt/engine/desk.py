@@ -233,7 +233,7 @@ class Desk:
         if (lots is None) == (qty is None):
             raise OrderError(f"{verb}({contract.name}): give lots= or qty= (units), one of them.")
         asked, unit = (lots, "lots") if lots is not None else (qty, "units")
-        number = isinstance(asked, Real) and not isinstance(asked, bool)
+        number = isinstance(asked, int | Real) and not isinstance(asked, bool)
         if not number or asked is None or asked % 1 != 0 or asked <= 0:
             raise OrderError(f"{verb}({contract.name}): {asked!r} {unit}; whole and positive.")
         units = int(asked) * contract.lot if lots is not None else int(asked)
@@ -358,10 +358,10 @@ class Desk:
         contract = fill.contract
         held = self.portfolio.positions.get(contract)
         open_qty = held.qty if held is not None else 0
-        for other in [o for o in self.exchange.working if o.contract is contract and o.is_exit]:
-            if open_qty * other.qty >= 0:
+        for other in tuple(self.exchange.working):
+            if other.contract is contract and other.is_exit and open_qty * other.qty >= 0:
                 self.end(other, "cancelled", "position is closed")
-        if order.kind != "stop":
+        if order.kind != "stop" and self.exchange.working:
             self._shrink_brackets(fill)
         if order.sl is not None and open_qty * fill.qty > 0:
             spec, side = contract.spec, 1 if fill.qty > 0 else -1

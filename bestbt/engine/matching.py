@@ -13,7 +13,7 @@ from typing import NamedTuple, TypeAlias
 
 from bestbt.engine.grid import Grid
 from bestbt.engine.order import Order
-from bestbt.errors import InvariantError, UsageError
+from bestbt.errors import UsageError
 from bestbt.units import MINUTE, POINTS, Ordinal, Point, Price, RawPrice, half_up
 
 __all__ = ["SimulatedExchange", "Slippage", "Touch", "parse_slippage"]
@@ -120,81 +120,83 @@ class SimulatedExchange:
 
     def next_event(self, horizon: Ordinal) -> Ordinal:
         """First bar up to the horizon in which an order trades or its wait ends, else horizon."""
+        end = POINTS * horizon + POINTS
         for order in self.working:
-            if order.until is not None and order.until < horizon:
-                horizon = order.until
-            point = self._touch(order, POINTS * horizon + POINTS)
-            if point is not None:
-                horizon = point // POINTS
-        return horizon
+            until = order.until
+            if until is not None and POINTS * until + POINTS < end:
+                end = POINTS * until + POINTS
+            fire = order.fire
+            if fire is None:
+                fire = self._search(order, end)
+            if fire is not None and fire < end:
+                end = fire - fire % POINTS + POINTS
+        return end // POINTS - 1
 
     def match(self, bar: Ordinal) -> Touch | None:
         """Return the earliest trade up to the end of a bar, by (path time, order id)."""
-        end = POINTS * bar + POINTS
-        best: Order | None = None
-        for order in self.working:
-            point = self._touch(order, end)
-            if point is not None and (best is None or (point, order.id) < (best.fire, best.id)):
-                best = order
-        if best is None or best.fire is None:
+        best, first = None, POINTS * bar + POINTS
+        for order in self.working:  # in order of id: of two at one point the first stands
+            fire = order.fire
+            if fire is None:
+                fire = self._search(order, first)
+            if fire is not None and fire < first:
+                best, first = order, fire
+        if best is None:
             return None
-        return Touch(best, best.fire, best.fire_price, self._slip(best), best.fire_reason)
+        return Touch(best, first, best.fire_price, self._slip(best, first), best.fire_reason)
 
     def waited_out(self, bar: Ordinal) -> list[Order]:
         """Entries whose wait for a live bar ends with this bar."""
         return [o for o in self.working if o.until is not None and o.until <= bar]
 
-    def _slip(self, order: Order) -> RawPrice:
-        fire = order.fire
-        if fire is None:
-            raise InvariantError(f"{order} trades nowhere.")
-        time = self._grid.time(fire // POINTS)
-        opened = self._grid.sessions[self._grid.session(fire // POINTS)].open
-        return self._slippage(order, order.fire_price, time < opened + MINUTE)
+    def _slip(self, order: Order, point: Point) -> RawPrice:
+        grid, bar = self._grid, point // POINTS
+        first = grid.firsts[grid.session(bar)]
+        early = bar == first or grid.time(bar) < grid.time(first) + MINUTE
+        return self._slippage(order, order.fire_price, early)
 
-    def _touch(self, order: Order, end: Point) -> Point | None:
-        """First point before *end* at which the order trades; remembered by the order."""
-        if order.fire is not None:
-            return order.fire if order.fire < end else None
-        if order.seen >= end:
+    def _search(self, order: Order, end: Point) -> Point | None:
+        """First point before *end* at which the order trades; None: not before *end*.
+
+        What it finds is kept in the order, and so is how far it looked: a path never changes.
+        """
+        columns, lo = order.columns, order.seen
+        if lo >= end or columns is None:
             return None
-        columns = order.contract.columns
-        if columns is None:
-            order.seen = end
-            return None
-        lo = order.seen
-        bar = columns.next_live(lo // POINTS)
-        lo = max(lo, POINTS * bar)  # a stale bar repeats an old price: nothing trades on it
+        if not columns.all_live:  # a stale bar repeats an old price: nothing trades on it
+            lo = max(lo, POINTS * columns.next_live(lo // POINTS))
+        base = POINTS * columns.first
+        if lo < base:
+            lo = base
         end = min(end, POINTS * columns.end)
         if lo >= end:
             order.seen = max(order.seen, end)
             return None
-        path, base = columns.points, POINTS * columns.first
+        path = columns.points
         if order.type == "market":
-            reason = "open" if lo % POINTS == 0 else "close"
-            order.fire, order.fire_price, order.fire_reason = lo, int(path[lo - base]), reason
+            order.fire, order.fire_price = lo, int(path[lo - base])
+            order.fire_reason = "close" if lo % POINTS else "open"
             return lo
-        buys, trigger = order.qty > 0, order.trigger
-        if lo == order.since and order.start_price is not None:
+        trigger, buys = order.trigger, order.qty > 0
+        if not order.begun:
+            order.begun = True
             start = order.start_price
-        else:
-            start = int(path[lo - base])
-        begins, order.begun = not order.begun, True
-        if begins and (start >= trigger if buys else start <= trigger):
-            # already through when it starts to work: it fires right here
-            reason = "trigger" if start == trigger else "trigger-passed"
-            order.fire, order.fire_price, order.fire_reason = lo, start, reason
-            return lo
+            if start is None:
+                start = int(path[lo - base])
+            if start >= trigger if buys else start <= trigger:
+                # already through when it starts to work: it fires right here
+                order.fire, order.fire_price = lo, start
+                order.fire_reason = "trigger" if start == trigger else "trigger-passed"
+                return lo
         window = path[lo - base : end - base]
         hits = window >= trigger if buys else window <= trigger
         k = int(hits.argmax())
         if not hits[k]:
             order.seen = end
             return None
-        order.fire = lo + k
-        at = int(window[k])
-        if order.fire % POINTS == 0 and at != trigger:  # the bar opens beyond it
+        order.fire, at = lo + k, int(window[k])
+        if (lo + k) % POINTS == 0 and at != trigger:  # the bar opens beyond it
             order.fire_price, order.fire_reason = at, "gap"
         else:
             order.fire_price, order.fire_reason = trigger, "trigger"
-        return order.fire
+        return lo + k

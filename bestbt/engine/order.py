@@ -24,12 +24,12 @@ _HAIR = 1e-7
 
 
 def raw_price(price: Price, tick: RawPrice, scale: int) -> RawPrice:
-    """Return a price as an integer on the contract's tick, nearest, halves up.
+    """Return a price as an integer on the contract's tick, nearest, halves up, at least one tick.
 
     >>> raw_price(375.125, tick=5, scale=100)
     37515
     """
-    return floor(price * scale / tick + 0.5 + _HAIR) * tick
+    return max(floor(price * scale / tick + 0.5 + _HAIR), 1) * tick
 
 
 class Level(NamedTuple):
@@ -96,6 +96,7 @@ class Order:
 
     __slots__ = (
         "begun",
+        "columns",
         "contract",
         "fire",
         "fire_price",
@@ -145,6 +146,7 @@ class Order:
         self.type: OrderType = type
         self.kind: OrderKind = kind
         self.is_exit = kind != "entry"  # reduce-only
+        self.columns = contract.columns  # loaded by now, if they were not
         self.placed, self.time, self.since, self.until = placed, time, since, until
         self.trigger, self.start_price = trigger, start_price
         self.sl, self.parent, self.tag = sl, parent, tag

@@ -225,8 +225,11 @@ class Simulation:
                 desk.dirty = False
                 if self._pausing:
                     break
-                feeder.advance(min(horizon, self._next_intervention()))
-                self._apply_interventions()
+                if self._applied == len(self.interventions):
+                    feeder.advance(horizon)
+                else:
+                    feeder.advance(min(horizon, self._next_intervention()))
+                    self._apply_interventions()
         except Exception as error:
             error.add_note(f"at {self.grid.to_local(desk.now):%Y-%m-%d %H:%M} of the run")
             raise
@@ -307,9 +310,7 @@ class Simulation:
             desk.enter(contract, side, lots=what.args[1], **what.terms)
 
     def _next_intervention(self) -> Ordinal:
-        if self._applied < len(self.interventions):
-            return max(self.interventions[self._applied].bar, self.bar + 1)
-        return self.grid.n - 1
+        return max(self.interventions[self._applied].bar, self.bar + 1)
 
     def _apply_interventions(self) -> None:
         while (

@@ -80,9 +80,9 @@ class Moment:
 class Schedule:
     """When a method is called: at a time of day, or every so often between two."""
 
-    start: Moment | None
-    end: Moment | None = None
-    step: Ns | None = None
+    start: Moment | None  # None: one step after the open
+    end: Moment | None = None  # None: one bar before the close
+    step: Ns | None = None  # None: once, at start
     dte: frozenset[int] | None = None
     weekdays: frozenset[int] | None = None
     kind: str | None = None
@@ -100,23 +100,23 @@ class Schedule:
             return []
         if self.kind is not None and facts.expiry_kind() != self.kind:
             return []
+        opened, closed, first = day.open, day.close, grid.firsts[session]
         bars: list[Ordinal] = []
         for time in self._moments(grid, session):
-            if not day.open <= time < day.close:
-                continue
-            first = grid.firsts[session]
-            bar = first - 1 if time == day.open else grid.closing_at(session, time)
-            if not bars or bars[-1] != bar:
-                bars.append(bar)
+            if opened <= time < closed:
+                bar = first - 1 if time == opened else grid.closing_at(session, time)
+                if not bars or bars[-1] != bar:
+                    bars.append(bar)
         return bars
 
     def _moments(self, grid: Grid, session: int) -> Iterable[Ns]:
+        if self.step is None and self.start is not None:
+            return (self.start.at(grid, session),)
+        step = self.step or grid.step
         opened, closed = grid.sessions[session].open, grid.sessions[session].close
-        if self.step is None:
-            return (self.start.at(grid, session) if self.start else opened,)
-        start = self.start.at(grid, session) if self.start else opened + self.step
+        start = self.start.at(grid, session) if self.start else opened + step
         end = self.end.at(grid, session) if self.end else closed - grid.step
-        return range(start, end + 1, self.step)
+        return range(start, end + 1, step)
 
 
 def _scheduled(schedule: Schedule) -> Callable[[_F], _F]:
