@@ -125,12 +125,12 @@ class BestbtMagics(Magics):
         if options.wait and not options.step:
             try:
                 run.wait()
+                if options.save:
+                    run.save(options.save)
             except UsageError as error:
                 raise short_error(error, place.filename, place.offset)  # noqa: B904
             except Exception as error:
                 raise author_lines(error, self.shell, place.filename, place.offset)  # noqa: B904
-            if options.save:
-                run.save(options.save)
             if not options.view:
                 print(run.summary())
         elif not options.view:

@@ -21,7 +21,7 @@ __all__ = ["Player", "State"]
 
 State: TypeAlias = Literal["running", "paused", "finished", "stopped", "failed"]
 
-_GRACE = 0.05  # seconds a hook has to return after a stop, before it is broken off
+_GRACE = 0.03  # seconds a hook has to return after a stop, before it is broken off
 _LOOK = 0.2  # seconds between two looks for an interrupt while waiting
 
 

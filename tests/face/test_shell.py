@@ -195,6 +195,13 @@ def test_save_is_refused_where_it_could_not_be_done(notebook: Notebook, options:
     refused(answer, UsageError, "--wait", "run.save('x')")
 
 
+def test_a_run_paused_while_its_cell_waits_is_not_saved(writing: Notebook) -> None:
+    writing("def pause(): get_ipython().user_ns['run'].pause()")
+    body = "class Pausing(Strategy):\n    def on_bar(self):\n        pause()\n"
+    refused(writing(cell("--save half", body=body)), UsageError, "The run is paused; only one")
+    assert len(writing("%bestbt runs").value) == 0
+
+
 def test_without_wait_the_cell_returns_while_the_run_goes_on(notebook: Notebook) -> None:
     notebook("import threading; started, gate = threading.Event(), threading.Event()")
     answer = notebook("%%backtest NIFTY --no-view\n" + BUSY)
