@@ -228,10 +228,9 @@ def test_a_parameter_of_the_wrong_type(store: Store) -> None:
 def test_a_stop_that_is_none(store: Store) -> None:
     run = Backtest(ShortStraddle, store, "NIFTY", params={"stop": "wide"})
     told = message(OrderError, run.run)
-    assert told == (
-        "'wide' is no stop: give a price above zero (101.5), percent of the entry ('25%') or "
-        "points from it ('30pts')."
-    )
+    assert told.startswith("'wide' is no")
+    for way in ("101.5", "'25%'", "'30pts'"):
+        assert way in told
 
 
 def test_a_cell_without_a_strategy() -> None:
