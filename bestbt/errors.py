@@ -20,6 +20,7 @@ Each message says what was asked, what was found, and what to do next, in that o
 
 from __future__ import annotations
 
+import linecache
 from collections.abc import Iterable
 from difflib import get_close_matches
 
@@ -48,6 +49,19 @@ class BestbtError(Exception):
 
 class UsageError(BestbtError):
     """A mistake its reader can mend; shown without a traceback in a notebook."""
+
+    def _render_traceback_(self) -> list[str]:
+        """Tell IPython how to show it: the message, and the line of the reader's own code."""
+        shown = [f"{type(self).__name__}: {self}"]
+        package = __file__.rpartition("errors.py")[0]
+        at = self.__traceback__
+        while at is not None:
+            name = at.tb_frame.f_code.co_filename
+            if not name.startswith(package) and "IPython" not in name:
+                source = linecache.getline(name, at.tb_lineno).strip()
+                shown[1:] = [f"  line {at.tb_lineno}: {source}"] if source else []
+            at = at.tb_next
+        return shown
 
 
 class CellError(UsageError):

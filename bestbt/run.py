@@ -66,8 +66,9 @@ class Backtest:
     bar
         Length of a bar, such as `"1min"` or `"5min"`.
     slippage
-        None: the larger of a tick and 0.5 % (stops: two ticks and 1 %; twice that in a session's
-        first minute). `0`, `"2ticks"`, `"0.5%"` or a function of order and price.
+        None: the larger of a tick and 0.5 % of an option's price, 0.02 % of a future's or equity's
+        (stops pay twice that, and so does a session's first minute). `0`, `"2ticks"`, `"0.5%"` or
+        a function of order and price.
     fees
         None: the market's dated charges. `"none"`, or a function of day, contract, quantity and
         price that returns named charges.
@@ -313,7 +314,7 @@ class Run:
             return None
         filename, offset = self._source_place()
         if isinstance(error, UsageError):
-            lines: list[str] = short_error(error, filename, offset)._render_traceback_()  # type: ignore[attr-defined]
+            lines: list[str] = short_error(error, filename, offset)._render_traceback_()
             return "\n".join([*lines, *getattr(error, "__notes__", ())])
         kept = own_lines(error.__traceback__, filename, offset) or error.__traceback__
         return "".join(traceback.format_exception(type(error), error, kept)).rstrip()
@@ -355,11 +356,14 @@ class Run:
         return self.bt.market.currency
 
     def columns(self, symbol: str) -> PriceColumns:
-        """Prices of an index or contract, named as in tables, on the grid."""
-        contract = self.bt.simulation.desk.named(symbol)
-        if contract.columns is None:
+        """Prices of an index or equity on the grid.
+
+        Asked of the feed: a view reads while the engine plays, and the desk is the engine's.
+        """
+        found = self.bt.feed.columns(self.bt.feed.spot(symbol))
+        if found is None:
             raise ContractNotFound(f"{symbol} has no price in this run.")
-        return contract.columns
+        return found
 
     def equity_so_far(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
         """Bars and equity of the session ends played so far; cheap."""

@@ -109,8 +109,8 @@ class Contract:
     def columns(self) -> PriceColumns | None:
         """The price columns, loaded when first asked for; None: no live bar in this run."""
         if not self._loaded:
-            self._loaded = True
             self._columns = self._desk.columns(self.spec)
+            self._loaded = True  # last: another thread may be reading
         return self._columns
 
     # Prices at the clock. What is watched at every bar costs one index into a list with an entry

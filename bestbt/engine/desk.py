@@ -325,6 +325,13 @@ class Desk:
         )
         self.exchange.remove(order)
         order.status, order.reason = "filled", touch.reason
+        if touch.reason == "trigger-passed":
+            at = f"{order.trigger / contract.spec.scale:g}"
+            self.note(
+                "trigger-passed",
+                f"{contract.name}: the stop at {at} was already through when it began to work",
+                order=order.id,
+            )
         self._after(order, fill, touch.price)
         return fill
 

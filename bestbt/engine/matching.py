@@ -34,10 +34,17 @@ Slippage: TypeAlias = Callable[[Order, RawPrice, bool], RawPrice]
 
 
 def _default_slippage(order: Order, price: RawPrice, first_minute: bool) -> RawPrice:
-    """The larger of a tick and 0.5 %; for stops of two ticks and 1 %; twice that at the open."""
-    tick = order.contract.spec.tick
-    ticks, permille = (2, 10) if order.type == "slm" else (1, 5)
-    slip = max(ticks * tick, half_up(price * permille, 1000 * tick) * tick)
+    """The larger of a tick and 0.5 % of an option's price, 0.02 % of a future's or equity's.
+
+    Stops pay twice that, and so does a session's first minute. The share is smaller where the
+    price is the whole underlying and not a premium: half a percent of an index future would be
+    a hundred points.
+    """
+    spec = order.contract.spec
+    per_myriad = 50 if spec.asset == "option" else 2
+    times = 2 if order.type == "slm" else 1
+    exact = price * per_myriad * times
+    slip = max(times * spec.tick, half_up(exact, 10_000 * spec.tick) * spec.tick)
     return 2 * slip if first_minute else slip
 
 

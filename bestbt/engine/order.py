@@ -47,7 +47,10 @@ class Level(NamedTuple):
 
     @classmethod
     def parse(cls, text: Price | str) -> Level:
-        """Read `25.5`, `"25%"` or `"30pts"`; anything else, and zero or less, is refused."""
+        """Read `25.5`, `"25%"` or `"30pts"`; anything else, and zero or less, is refused.
+
+        So is text without a unit: who writes `"25"` may mean percent.
+        """
         return _parse_level(text) if isinstance(text, str) else _level("price", text, text)
 
     def trigger(self, entry: RawPrice, side: int, tick: RawPrice, scale: int) -> RawPrice:
@@ -69,7 +72,11 @@ def _parse_level(text: str) -> Level:
         return _level("percent", number[:-1], text)
     if number.endswith("pts"):
         return _level("points", number[:-3], text)
-    return _level("price", number, text)
+    _level("price", number, text)  # refused here if it is no number at all
+    raise OrderError(
+        f"{text!r} has no unit: write '{number}%', '{number}pts', or {number} without quotes if it "
+        "is a price."
+    )
 
 
 def _level(

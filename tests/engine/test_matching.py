@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Any
 
 import pytest
 
 from bestbt.engine.matching import parse_slippage
 from bestbt.engine.order import Level, raw_price
+from bestbt.engine.ports import ContractSpec
+from bestbt.engine.strategy import Strategy, at
 from bestbt.errors import OrderError, UsageError
 from bestbt.testing import MemoryFeed, simulate
 from tests.engine.kit import DAY, NEXT, buy, fills, leave, market, play, script, sell
@@ -239,3 +242,18 @@ def test_what_is_no_stop_is_refused(text: Any) -> None:
 def test_a_relative_stop_is_measured_from_the_fill_slippage_included() -> None:
     run = simulate(script(b1=sell(sl="10%")), market(100, 100, 100, 100), slippage="10ticks")
     assert [o.trigger for o in run.result.orders if o.kind == "stop"] == [10_945]  # 99.5 × 1.1
+
+
+def test_the_default_slippage_of_a_future_is_a_share_fit_for_an_underlying() -> None:
+    spec = ContractSpec("future", "NIFTY", date(2024, 1, 25), lot=50)
+    feed = MemoryFeed("NIFTY", [DAY], minutes=4)
+    feed.add_index([20_000] * 4)
+    feed.add(spec, [20_000] * 4)
+
+    class Buys(Strategy):
+        @at("09:17")
+        def enter(self) -> None:
+            self.buy(self.futures(), lots=1)
+
+    (fill,) = simulate(Buys, feed, slippage=None).result.fills
+    assert (fill.price, fill.slippage) == (20_004.0, 4.0)  # 0.02 %, not the 100 points of 0.5 %

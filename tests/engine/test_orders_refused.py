@@ -37,6 +37,7 @@ def refusal(feed: MemoryFeed, **terms: Any) -> str:
         ({"type": "slm", "trigger": -2}, "needs trigger=, a price; got -2."),
         ({"trigger": 5}, "buy(trigger=5) goes with type='slm'."),
         ({"sl": "soon"}, "'soon' is no stop: give a price above zero (101.5), percent of the"),
+        ({"sl": "25"}, "'25' has no unit: write '25%', '25pts', or 25 without quotes"),
         ({"sl": 0}, "0 is no stop"),
     ],
 )

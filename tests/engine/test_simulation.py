@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from datetime import date
 from typing import Any
 
@@ -220,3 +221,26 @@ def test_an_empty_strategy_runs_to_the_end() -> None:
 def test_the_hash_tells_runs_apart() -> None:
     hashes = {ready(b1=do).run().result.hash for do in (buy(), sell(), buy(lots=2), leave)}
     assert len(hashes) == 4
+
+
+def test_a_contract_being_loaded_by_another_thread_is_not_taken_for_one_without_prices() -> None:
+    feed = MemoryFeed("NIFTY", ["2024-01-01"], minutes=3)
+    feed.add_index([100, 101, 102])
+    asked, go_on = threading.Event(), threading.Event()
+    spot = simulate(Strategy, feed, run=False).desk.spot("NIFTY")
+    load = spot._desk.columns
+
+    def first_one_waits(spec: Any) -> Any:
+        if not asked.is_set():
+            asked.set()
+            assert go_on.wait(10)
+        return load(spec)
+
+    spot._desk.columns = first_one_waits  # type: ignore[method-assign]
+    other = threading.Thread(target=lambda: spot.columns)
+    other.start()
+    assert asked.wait(10)
+    seen = spot.columns
+    go_on.set()
+    other.join(10)
+    assert seen is not None
