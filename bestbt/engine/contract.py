@@ -10,7 +10,6 @@ import enum
 import math
 from collections.abc import Sequence
 from datetime import date
-from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
 
 from bestbt.engine.grid import Clock, Grid
@@ -90,6 +89,7 @@ class Contract:
             raise InvariantError(f"{self.name}: price scale {spec.scale} does not divide 10,000.")
         self._clock = clock
         self._desk = desk
+        self._name = ""  # made when first asked for
         self._loaded = False
         self._columns: PriceColumns | None = None
         self._open: Sequence[Price] = ()
@@ -100,10 +100,14 @@ class Contract:
     def __repr__(self) -> str:
         return f"<{self.name}>"
 
-    @cached_property
+    @property
     def name(self) -> str:
         """How tables write it: `NIFTY 2024-02-29 22000 CE`."""
-        return str(self.spec)
+        # Not a cached_property: it would touch the instance's __dict__, which slows every other
+        # attribute of the instance from then on (CPython keeps them in place only until then).
+        if not self._name:
+            self._name = str(self.spec)
+        return self._name
 
     @property
     def columns(self) -> PriceColumns | None:
