@@ -81,18 +81,17 @@ def sma(close: np.ndarray, n: int) -> np.ndarray:
 
 
 class Crossover(Strategy):
-    """Long above the moving average of 20 bars crossing that of 50, flat below."""
+    """Long while the price is above its moving average of 600 bars, flat below."""
 
     def init(self) -> None:
         self.future = self.contract(str(FUTURE))
-        self.average = self.indicator(sma, "close", 50, of=self.future)
-        self.fast = self.indicator(sma, "close", 20, of=self.future)
+        self.average = self.indicator(sma, "close", 600, of=self.future)
         self.held = False
 
     def on_bar(self) -> None:
         future = self.future
         o, h, l, c = future.open, future.high, future.low, future.price  # noqa: E741
-        up = self.fast[0] > self.average[0]
+        up = c > self.average[0]
         if up != self.held and h >= l and o > 0 and c > 0:
             self.held = up
             if up:
@@ -132,7 +131,7 @@ def floor_crossover(feed: YearFeed) -> Callable[[], None]:
     """The crossover over precomputed averages and lists, with no engine around it."""
     columns = feed._columns[FUTURE]
     close = np.asarray(columns.close)
-    fast, slow = sma(close, 20).tolist(), sma(close, 50).tolist()
+    average = sma(close, 600).tolist()
     views = [np.asarray(getattr(columns, n)).tolist() for n in ("open", "high", "low", "close")]
 
     def run() -> None:
@@ -140,7 +139,7 @@ def floor_crossover(feed: YearFeed) -> Callable[[], None]:
         opens, highs, lows, closes = views
         for bar in range(BARS - 1):
             o, h, l, c = opens[bar], highs[bar], lows[bar], closes[bar]  # noqa: E741
-            up = fast[bar] > slow[bar]
+            up = c > average[bar]
             if up != held and h >= l and o > 0 and c > 0:
                 held = up
                 cash -= (LOT if up else -LOT) * opens[bar + 1]

@@ -16,14 +16,21 @@ from bestbt.engine.chain import OptionChain
 from bestbt.engine.contract import Contract, Option
 from bestbt.engine.expiries import ExpiryCalendar
 from bestbt.engine.grid import Clock
-from bestbt.engine.matching import SimulatedExchange, Slippage, Touch
+from bestbt.engine.matching import SimulatedExchange, Slippage
 from bestbt.engine.order import Fill, Level, Order, OrderKind, OrderType, raw_price
 from bestbt.engine.portfolio import Portfolio
-from bestbt.engine.ports import ContractSpec, Feed, FeeModel, Market
+from bestbt.engine.ports import ContractSpec, Exchange, Feed, FeeModel, Market
 from bestbt.engine.position import Position
 from bestbt.engine.prices import PriceColumns
 from bestbt.engine.settlement import intrinsic, settlement_value
-from bestbt.errors import ContractNotFound, OrderError, StaleHandle, UsageError, did_you_mean
+from bestbt.errors import (
+    ContractNotFound,
+    InvariantError,
+    OrderError,
+    StaleHandle,
+    UsageError,
+    did_you_mean,
+)
 from bestbt.units import MINUTE, POINTS, Money, Ns, Ordinal, Price, Qty, RawMoney, money
 
 __all__ = ["Desk", "LogEntry"]
@@ -73,7 +80,7 @@ class Desk:
         self.fill_at_close = fill_at_close
         self.at_close = False  # a market order placed now still trades at the bar's close
         self.portfolio = Portfolio(capital, start)
-        self.exchange = SimulatedExchange(self.grid, slippage)
+        self.exchange: Exchange = SimulatedExchange(self.grid, slippage)
         self.orders: list[Order] = []
         self.log: list[LogEntry] = []
         self.dirty = False
@@ -233,8 +240,10 @@ class Desk:
         if (lots is None) == (qty is None):
             raise OrderError(f"{verb}({contract.name}): give lots= or qty= (units), one of them.")
         asked, unit = (lots, "lots") if lots is not None else (qty, "units")
-        number = isinstance(asked, int | Real) and not isinstance(asked, bool)
-        if not number or asked is None or asked % 1 != 0 or asked <= 0:
+        whole = type(asked) is int or (
+            isinstance(asked, Real) and not isinstance(asked, bool) and asked % 1 == 0
+        )
+        if asked is None or not whole or asked <= 0:
             raise OrderError(f"{verb}({contract.name}): {asked!r} {unit}; whole and positive.")
         units = int(asked) * contract.lot if lots is not None else int(asked)
         if units % contract.lot:
@@ -307,32 +316,38 @@ class Desk:
 
     # What happened
 
-    def execute(self, touch: Touch) -> Fill | None:
-        """Book the trade an order has touched; None when an exit had nothing left to close."""
-        order, contract = touch.order, touch.order.contract
-        held = self.portfolio.positions.get(contract)
+    def execute(self, order: Order) -> Fill | None:
+        """Book the trade of an order where it fires; None when an exit had nothing to close."""
+        contract, point = order.contract, order.fire
+        if point is None:
+            raise InvariantError(f"{order} trades nowhere.")
         qty = order.left
         if order.is_exit:
+            held = self.portfolio.positions.get(contract)
             open_qty = held.qty if held is not None else 0
             if open_qty * qty >= 0:
                 self.end(order, "cancelled", "position is closed")
                 return None
             qty = max(qty, -open_qty) if qty < 0 else min(qty, -open_qty)
-        price = touch.price + (touch.slippage if qty > 0 else -touch.slippage)
-        price = max(price, contract.spec.tick)  # nothing is sold for less than a tick
-        fill = self._book(
-            touch.point, order, qty, price, abs(price - touch.price), touch.reason, order.kind
+        seen, slip, reason = (
+            order.fire_price,
+            self.exchange.slippage(order, point),
+            order.fire_reason,
         )
+        tick = contract.spec.tick  # nothing is sold for less
+        price = seen + slip if qty > 0 else max(seen - slip, tick)
+        fill = self._book(point, order, qty, price, abs(price - seen), reason, order.kind)
         self.exchange.remove(order)
-        order.status, order.reason = "filled", touch.reason
-        if touch.reason == "trigger-passed":
+        order.status, order.reason = "filled", reason
+        if reason == "trigger-passed":
             at = f"{order.trigger / contract.spec.scale:g}"
             self.note(
                 "trigger-passed",
                 f"{contract.name}: the stop at {at} was already through when it began to work",
                 order=order.id,
             )
-        self._after(order, fill, touch.price)
+        if self.exchange.working or order.sl is not None:
+            self._after(order, fill)
         return fill
 
     def _book(
@@ -360,7 +375,7 @@ class Desk:
         self.dirty = True
         return fill
 
-    def _after(self, order: Order, fill: Fill, path_price: int) -> None:
+    def _after(self, order: Order, fill: Fill) -> None:
         """Keep exits no larger than what is held, and attach the stop of an entry."""
         contract = fill.contract
         held = self.portfolio.positions.get(contract)
@@ -384,7 +399,7 @@ class Desk:
             )
             stop.placed = fill.bar
             stop.since = stop.seen = fill.point  # it works from where its entry traded
-            stop.start_price = path_price
+            stop.start_price = order.fire_price
 
     def _shrink_brackets(self, fill: Fill) -> None:
         """Cut the stops of entries that another order than their stop has closed, oldest first."""

@@ -105,11 +105,12 @@ class PriceFeeder:
         """Book all trades of the bar, then tell the strategy of each."""
         desk = self.desk
         fills: list[Fill] = []
-        while (touch := desk.exchange.match(bar)) is not None:
-            fill = desk.execute(touch)
+        working = desk.exchange.working
+        while working and (order := desk.exchange.match(bar)) is not None:
+            fill = desk.execute(order)
             if fill is not None:
                 fills.append(fill)
-        rejected = desk.exchange.waited_out(bar)
+        rejected = desk.exchange.waited_out(bar) if working else ()
         for order in rejected:
             waited = bar - order.placed
             desk.end(order, "rejected", f"no live price in {waited} bars")

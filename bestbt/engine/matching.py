@@ -9,24 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from fractions import Fraction
-from typing import NamedTuple, TypeAlias
+from typing import TypeAlias
 
 from bestbt.engine.grid import Grid
 from bestbt.engine.order import Order
 from bestbt.errors import UsageError
 from bestbt.units import MINUTE, POINTS, Ordinal, Point, Price, RawPrice, half_up
 
-__all__ = ["SimulatedExchange", "Slippage", "Touch", "parse_slippage"]
-
-
-class Touch(NamedTuple):
-    """Where an order trades: the price point, the price on the path, the slippage, and why."""
-
-    order: Order
-    point: Point
-    price: RawPrice
-    slippage: RawPrice
-    reason: str
+__all__ = ["SimulatedExchange", "Slippage", "parse_slippage"]
 
 
 # (order, raw price on the path, whether this is the session's first minute) -> raw slippage
@@ -113,8 +103,9 @@ class SimulatedExchange:
     """
 
     def __init__(self, grid: Grid, slippage: Slippage) -> None:
-        self._grid = grid
         self._slippage = slippage
+        minute = max(MINUTE // grid.step, 1)
+        self._early = {bar + i for bar in grid.firsts for i in range(minute)}  # first minutes
         self.working: list[Order] = []
 
     def submit(self, order: Order) -> None:
@@ -139,8 +130,11 @@ class SimulatedExchange:
                 end = fire - fire % POINTS + POINTS
         return end // POINTS - 1
 
-    def match(self, bar: Ordinal) -> Touch | None:
-        """Return the earliest trade up to the end of a bar, by (path time, order id)."""
+    def match(self, bar: Ordinal) -> Order | None:
+        """Return the order that trades first up to the end of a bar, by (path time, order id).
+
+        Where, at what price and why is in its `fire`, `fire_price` and `fire_reason`.
+        """
         best, first = None, POINTS * bar + POINTS
         for order in self.working:  # in order of id: of two at one point the first stands
             fire = order.fire
@@ -148,19 +142,15 @@ class SimulatedExchange:
                 fire = self._search(order, first)
             if fire is not None and fire < first:
                 best, first = order, fire
-        if best is None:
-            return None
-        return Touch(best, first, best.fire_price, self._slip(best, first), best.fire_reason)
+        return best
+
+    def slippage(self, order: Order, point: Point) -> RawPrice:
+        """Raw slippage of an order that trades at a point."""
+        return self._slippage(order, order.fire_price, point // POINTS in self._early)
 
     def waited_out(self, bar: Ordinal) -> list[Order]:
         """Entries whose wait for a live bar ends with this bar."""
         return [o for o in self.working if o.until is not None and o.until <= bar]
-
-    def _slip(self, order: Order, point: Point) -> RawPrice:
-        grid, bar = self._grid, point // POINTS
-        first = grid.firsts[grid.session(bar)]
-        early = bar == first or grid.time(bar) < grid.time(first) + MINUTE
-        return self._slippage(order, order.fire_price, early)
 
     def _search(self, order: Order, end: Point) -> Point | None:
         """First point before *end* at which the order trades; None: not before *end*.
@@ -181,7 +171,7 @@ class SimulatedExchange:
             return None
         path = columns.points
         if order.type == "market":
-            order.fire, order.fire_price = lo, int(path[lo - base])
+            order.fire, order.fire_price = lo, path.item(lo - base)
             order.fire_reason = "close" if lo % POINTS else "open"
             return lo
         trigger, buys = order.trigger, order.qty > 0
@@ -189,7 +179,7 @@ class SimulatedExchange:
             order.begun = True
             start = order.start_price
             if start is None:
-                start = int(path[lo - base])
+                start = path.item(lo - base)
             if start >= trigger if buys else start <= trigger:
                 # already through when it starts to work: it fires right here
                 order.fire, order.fire_price = lo, start
@@ -201,7 +191,7 @@ class SimulatedExchange:
         if not hits[k]:
             order.seen = end
             return None
-        order.fire, at = lo + k, int(window[k])
+        order.fire, at = lo + k, window.item(k)
         if (lo + k) % POINTS == 0 and at != trigger:  # the bar opens beyond it
             order.fire_price, order.fire_reason = at, "gap"
         else:

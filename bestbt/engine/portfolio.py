@@ -61,7 +61,9 @@ class Portfolio:
             position = self.positions[contract] = Position(contract)
         matches = position.apply(fill)
         if matches:
-            gained = sum(m.raw_pnl for m in matches)
+            gained = 0
+            for match in matches:
+                gained += match.raw_pnl
             self.realized += gained
             self.realized_by[contract] = self.realized_by.get(contract, 0) + gained
             self.matches += matches

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
 
 from bestbt.engine.grid import Grid, Session
 from bestbt.engine.prices import PriceColumns
-from bestbt.units import Ns, Ordinal, Qty, RawMoney, RawPrice, Right
+from bestbt.units import Ns, Ordinal, Point, Qty, RawMoney, RawPrice, Right
 
 if TYPE_CHECKING:  # the seam to a broker speaks of orders; nothing of them is needed to run this
-    from bestbt.engine.order import Fill, Order
+    from bestbt.engine.order import Order
 
 __all__ = [
     "AssetType",
@@ -184,16 +184,30 @@ class Market(Protocol):
 
 
 class Exchange(Protocol):
-    """Orders out, fills in: the seam where a live broker would be plugged."""
+    """Orders out, trades in: the seam where a live broker would be plugged."""
+
+    working: list[Order]
 
     def submit(self, order: Order) -> None:
         """Take an order; it can trade from its next bar on."""
         ...
 
-    def cancel(self, order: Order, reason: str) -> None:
-        """Take an order back."""
+    def remove(self, order: Order) -> None:
+        """Forget an order that has ended."""
         ...
 
-    def match(self, bar: Ordinal) -> Fill | None:
-        """Return the earliest trade in the bar that has not been booked; None when no more."""
+    def next_event(self, horizon: Ordinal) -> Ordinal:
+        """First bar up to the horizon in which an order trades or its wait ends, else horizon."""
+        ...
+
+    def match(self, bar: Ordinal) -> Order | None:
+        """Return the order that trades first up to the end of a bar; None when none does."""
+        ...
+
+    def slippage(self, order: Order, point: Point) -> RawPrice:
+        """Raw slippage of an order that trades at a point."""
+        ...
+
+    def waited_out(self, bar: Ordinal) -> list[Order]:
+        """Entries whose wait for a live bar ends with this bar."""
         ...

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -42,7 +41,7 @@ class Position:
         self.raw_cost: RawMoney = 0
         self.raw_realized: RawMoney = 0  # since it was last flat
         self.tag = ""
-        self._lots: deque[tuple[Fill, Qty]] = deque()
+        self._lots: list[tuple[Fill, Qty]] = []  # oldest first; few
 
     def __repr__(self) -> str:
         return f"<Position {self.qty:+d} {self.contract.name} at {self.entry_price:g}>"
@@ -52,13 +51,14 @@ class Position:
 
         >>> # a property test in tests/engine/test_position.py compares this with a naive list
         """
-        left, matches, factor = fill.qty, [], self.contract.factor
+        left, factor = fill.qty, self.contract.factor
+        matches: list[Match] = []
         while left and self.qty and (left > 0) != (self.qty > 0):
             entry, held = self._lots[0]
             part = held if abs(held) <= abs(left) else -left
             matches.append(Match(entry, fill, part))
             if part == held:
-                self._lots.popleft()
+                del self._lots[0]
             else:
                 self._lots[0] = (entry, held - part)
             self.qty -= part

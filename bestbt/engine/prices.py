@@ -8,7 +8,7 @@ every other bar repeats the last live close, and nothing trades on it.
 from __future__ import annotations
 
 import math
-from functools import cached_property
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -86,6 +86,7 @@ class PriceColumns:
         self.points, self.live, self.volume, self.oi = points, live, volume, oi
         self.bid, self.ask = bid, ask
         self.all_live = bool(live.all())
+        self._views: dict[str, memoryview] = {}
         self._lists: dict[tuple[str, int], list[float]] = {}
         for array in (points, live, volume, oi, bid, ask):
             if array is not None:
@@ -132,30 +133,46 @@ class PriceColumns:
     # What a strategy reads: floats, one contiguous column each, made when first asked for.
     # One item of a memoryview is a plain number and costs a quarter of a numpy scalar.
 
-    @cached_property
+    @property
     def open(self) -> memoryview:
         """Opens as floats, shape ``(n,)``."""
-        return (self._quads[:, 0] / self.scale).data
+        return self._view("open")
 
-    @cached_property
+    @property
     def high(self) -> memoryview:
         """Highs as floats."""
-        return (np.maximum(self._quads[:, 1], self._quads[:, 2]) / self.scale).data
+        return self._view("high")
 
-    @cached_property
+    @property
     def low(self) -> memoryview:
         """Lows as floats."""
-        return (np.minimum(self._quads[:, 1], self._quads[:, 2]) / self.scale).data
+        return self._view("low")
 
-    @cached_property
+    @property
     def close(self) -> memoryview:
         """Closes as floats."""
-        return (self._quads[:, 3] / self.scale).data
+        return self._view("close")
 
-    @cached_property
+    @property
     def newest(self) -> memoryview:
         """Offset from `first` of the newest live bar, for each bar."""
-        return np.maximum.accumulate(np.where(self.live, np.arange(self.n), 0)).data
+        return self._view("newest")
+
+    def _view(self, name: str) -> memoryview:
+        view = self._views.get(name)
+        if view is None:
+            view = self._views[name] = self._column(name).data
+        return view
+
+    def _column(self, name: str) -> npt.NDArray[Any]:
+        quads = self._quads
+        if name == "newest":
+            return np.maximum.accumulate(np.where(self.live, np.arange(self.n), 0))
+        if name == "high":
+            return np.maximum(quads[:, 1], quads[:, 2]) / self.scale
+        if name == "low":
+            return np.minimum(quads[:, 1], quads[:, 2]) / self.scale
+        return quads[:, 0 if name == "open" else 3] / self.scale
 
     def on_grid(self, column: str, bars: int) -> list[float]:
         """Return a column (`"close"` …) as a list with one float for each bar of a grid.
