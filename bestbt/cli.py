@@ -9,14 +9,13 @@ import shutil
 import sys
 from collections.abc import Sequence
 from contextlib import closing
-from datetime import date
 from pathlib import Path
 
 import pandas as pd
 
 from bestbt.cell.check import check
 from bestbt.cell.compile import CompiledCell, compile_cell, render_problems_text
-from bestbt.cell.options import CellOptions, parse_options
+from bestbt.cell.options import CellOptions, first_day, last_day, parse_options
 from bestbt.cell.surface import Surface
 from bestbt.engine.strategy import Strategy
 from bestbt.errors import BestbtError, CellError, UsageError
@@ -27,13 +26,14 @@ from bestbt.store.store import Store
 
 __all__ = ["main"]
 
+_PRODUCT = "A backtester for people who trade options and think in notebooks."
 _TUTORIALS = Path(__file__).parent / "tutorials"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; return the exit code. A user's mistake is one line on standard error."""
-    given = _parser().parse_args(arguments)
     try:
+        given = _parser().parse_args(arguments)
         given.verb(given)
     except (BestbtError, OSError) as error:
         print(f"bestbt: {error}", file=sys.stderr)
@@ -45,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="bestbt", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(prog="bestbt", description=_PRODUCT)
     parser.add_argument(
         "--store", help="path of the store; default: BESTBT_STORE or your data folder"
     )
@@ -53,8 +53,8 @@ def _parser() -> argparse.ArgumentParser:
 
     demo = verbs.add_parser("demo", help="load the synthetic demo market")
     demo.add_argument("symbol", nargs="?", default="NIFTY")
-    demo.add_argument("--from", dest="start", type=date.fromisoformat, metavar="DAY")
-    demo.add_argument("--to", dest="end", type=date.fromisoformat, metavar="DAY")
+    demo.add_argument("--from", dest="start", type=first_day, metavar="DAY")
+    demo.add_argument("--to", dest="end", type=last_day, metavar="DAY")
     demo.add_argument("--seed", type=int)
     demo.add_argument("--if-empty", action="store_true", help="only when the store is empty")
     demo.set_defaults(verb=_demo)
@@ -123,6 +123,8 @@ def _text(table: pd.DataFrame) -> str:
 def _source(file: str) -> str:
     try:
         return Path(file).read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise UsageError(f"{file} is not there.") from None
     except UnicodeDecodeError:
         raise UsageError(f"{file} is no text; give a Python file with a strategy.") from None
 
@@ -140,11 +142,11 @@ def _check(given: argparse.Namespace) -> None:
 
 
 def _run(given: argparse.Namespace) -> None:
-    options = parse_options(shlex.join(given.options))
+    source = _source(given.file)
+    options = parse_options(shlex.join(given.options), given.file)
     if options.help:
         print(options.help)
         return
-    source = _source(given.file)
     _check(given)
     if options.check_only:
         return

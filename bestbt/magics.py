@@ -32,13 +32,14 @@ __all__ = ["BestbtMagics", "register"]
 display: Callable[..., object] = _display
 
 _HELP = """\
-%%backtest SYMBOL… [options]   run the strategy written in the cell (%%backtest --help)
+%%backtest SYMBOL… [options]   run the strategy written in the cell
 %bestbt coverage               what is in the store
 %bestbt demo                   load the synthetic demo market
 %bestbt import PATH [SYMBOL]   import a file of market data
-%bestbt store [PATH]           say which store is used, or use another
+%bestbt store [PATH]           say which store is used, or use another; `default`: your own again
 %bestbt runs                   runs saved in the store
 %bestbt help                   this"""
+_DEFAULT = "default"  # the word for the store used when none is named
 
 
 @magics_class
@@ -52,7 +53,7 @@ class BestbtMagics(Magics):
 
     @cell_magic
     def backtest(self, line: str, cell: str) -> None:
-        """Check the strategy in the cell, run it, and show the run; `%%backtest --help`."""
+        """Check the strategy in the cell, run it, and show the run; `%bestbt help`."""
         shell: Any = self.shell
         place = locate(shell, line, cell)
         try:
@@ -166,7 +167,7 @@ class BestbtMagics(Magics):
         return self._store().coverage()
 
     def _runs(self, _words: list[str]) -> Any:
-        return self._store().runs()
+        return self._store().runs()[["run_id", "name", "created", "hash"]]
 
     def _demo(self, words: list[str]) -> None:
         symbol = words[0] if words else "NIFTY"
@@ -180,13 +181,17 @@ class BestbtMagics(Magics):
         return self._store().import_file(words[0], symbol=words[1] if len(words) > 1 else None)
 
     def _use(self, words: list[str]) -> Any:
-        if words:
+        if words == [_DEFAULT]:
+            self._default = None
+        elif words:
             Store.open(words[0]).close()  # refused here if it is no store
             self._default = words[0]
         return self._store()
 
     def _help(self, _words: list[str]) -> None:
         print(_HELP)
+        print()
+        print(parse_options("--help").help, end="")
 
 
 def _words(line: str) -> list[str]:

@@ -22,12 +22,12 @@ ROOT = Path(__file__).resolve().parent.parent
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("errors", "units"),
     ("engine",),
-    ("markets", "testing"),
+    ("markets", "testing", "progress"),
     ("store",),
     ("report",),
     ("sweep", "cell"),
     ("widgets",),
-    ("player", "progress"),
+    ("player",),
     ("run",),
     ("magics", "cli"),
 )
@@ -75,7 +75,7 @@ THIRD_PARTY: dict[str, set[str]] = {
     "cell": {"numpy", "pyflakes"},
     "widgets": {"IPython", "anywidget", "bqplot", "ipywidgets", "numpy", "pandas", "traitlets"},
     "player": set(),
-    "progress": {"tqdm"},
+    "progress": set(),
     "run": {"numpy", "pandas"},
     "magics": {"IPython"},
     "cli": {"pandas"},
@@ -86,7 +86,7 @@ THIRD_PARTY: dict[str, set[str]] = {
 INSIDE_FUNCTIONS: dict[str, set[str]] = {
     "bestbt.engine.chain": {"pandas"},  # OptionChain.to_frame
     "bestbt.run": {"bestbt"},  # Run.view: the widgets
-    "bestbt.store.store": {"tqdm"},  # the progress bar of an import
+    "bestbt.progress": {"tqdm"},
 }
 
 # `import bestbt` must stay quick: none of these before something needs it.

@@ -17,7 +17,7 @@ from typing import Any, NoReturn
 from bestbt.engine.grid import duration
 from bestbt.errors import UsageError, did_you_mean
 
-__all__ = ["CellOptions", "parse_capital", "parse_options"]
+__all__ = ["CellOptions", "first_day", "last_day", "parse_capital", "parse_options"]
 
 # Options of the manual that this version does not have yet.
 _LATER = (
@@ -37,8 +37,8 @@ class CellOptions:
     """What a `%%backtest` line asks for; None where it says nothing.
 
     `start` and `end` are inclusive days, `capital` is in currency, `bar` a duration as text.
-    `slippage` is a number of currency units, or text for the run to understand (`"2ticks"`,
-    `"0.5%"`). `help` is the help text when it was asked for: nothing else is to be done then.
+    `slippage` is 0 for none, or text for the run to understand (`"2ticks"`, `"0.5%"`). `help` is
+    the help text when it was asked for: nothing else is to be done then.
     """
 
     symbols: tuple[str, ...]
@@ -61,13 +61,15 @@ class CellOptions:
     help: str | None = None
 
 
-def parse_options(line: str) -> CellOptions:
-    """Parse the line behind `%%backtest`.
+def parse_options(line: str, file: str | None = None) -> CellOptions:
+    """Parse the line behind `%%backtest`, or in a terminal behind `bestbt run FILE`.
 
     Parameters
     ----------
     line
         Symbols and options, quoted as in a shell.
+    file
+        The file, in a terminal: messages then speak of its command.
 
     Raises
     ------
@@ -83,15 +85,18 @@ def parse_options(line: str) -> CellOptions:
     >>> dict(asked.params)
     {'stop': '25%'}
     """
+    command = "%%backtest" if file is None else f"bestbt run {file}"
+    parser = _parser(command)
     words = _words(line)
     if "--help" in words or "-h" in words:
-        return CellOptions((), help=_PARSER.format_help())
+        return CellOptions((), help=parser.format_help())
     for word in words:
-        _known(word)
-    asked = vars(_PARSER.parse_args(words))
+        _known(word, command)
+    asked = vars(parser.parse_args(words))
     if not asked["symbols"] and not asked["check_only"]:
+        coverage = "%bestbt coverage" if file is None else "bestbt coverage"
         raise UsageError(
-            "No symbol was given; name one: `%%backtest NIFTY`. `%bestbt coverage` lists them."
+            f"No symbol was given; name one: `{command} NIFTY`. `{coverage}` lists them."
         )
     start, end = asked["start"], asked["end"]
     if start is not None and end is not None and start > end:
@@ -112,14 +117,14 @@ def _words(line: str) -> list[str]:
         raise UsageError(f"The line {line!r} cannot be read ({error}); close the quote.") from error
 
 
-def _known(word: str) -> None:
+def _known(word: str, command: str) -> None:
     """Refuse an option that does not exist, before argparse guesses."""
     name = word.partition("=")[0]
     if not re.fullmatch(r"--?[A-Za-z][\w-]*", name) or name in _OPTIONS:
         return
     if name in _LATER:
         raise UsageError(f"{name} is not in this version of bestbt; leave it out.")
-    raise UsageError(f"%%backtest has no option {name}. {did_you_mean(name, _OPTIONS)}")
+    raise UsageError(f"{command} has no option {name}. {did_you_mean(name, _OPTIONS)}")
 
 
 # --- values ---
@@ -160,11 +165,21 @@ def _day(text: str, last: bool, option: str) -> date:
     raise UsageError(f"{option} {text}: no date; write it as 2024-01-31, or 2024-01 for the month.")
 
 
-def _first_day(text: str) -> date:
+def first_day(text: str) -> date:
+    """Return the day of a text such as `2024-01-31`, or the first of a month such as `2024-01`.
+
+    >>> first_day("2024-02")
+    datetime.date(2024, 2, 1)
+    """
     return _day(text, last=False, option="--from")
 
 
-def _last_day(text: str) -> date:
+def last_day(text: str) -> date:
+    """Return the day of a text such as `2024-01-31`, or the last of a month such as `2024-01`.
+
+    >>> last_day("2024-02")
+    datetime.date(2024, 2, 29)
+    """
     return _day(text, last=True, option="--to")
 
 
@@ -225,14 +240,16 @@ class _Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         message = re.sub(r"argument (\S+): ignored explicit.*", r"\1 takes no value", message)
-        raise UsageError(f"%%backtest: {message}. `%%backtest --help` lists the options.")
+        command = self.prog
+        lists = "%bestbt help" if command.startswith("%") else f"{command} --help"
+        raise UsageError(f"{command}: {message}. `{lists}` lists the options.")
 
 
-def _parser() -> _Parser:
+def _parser(command: str) -> _Parser:
     parser = _Parser(
-        prog="%%backtest",
+        prog=command,
         usage="%(prog)s SYMBOL… [options]",
-        description="Check the strategy in this cell and run it over stored prices.",
+        description="Check the strategy and run it over stored prices.",
         add_help=False,
         allow_abbrev=False,
         # the width of a cell, not of the terminal the kernel was started from
@@ -245,8 +262,8 @@ def _parser() -> _Parser:
         parser.add_argument(*names, **more)
 
     parser.add_argument("symbols", nargs="*", metavar="SYMBOL", help="such as NIFTY")
-    option("--from", dest="start", type=_first_day, metavar="DAY", help="first day: 2024-01-31")
-    option("--to", dest="end", type=_last_day, metavar="DAY", help="last day; 2024-01: the month's")
+    option("--from", dest="start", type=first_day, metavar="DAY", help="first day: 2024-01-31")
+    option("--to", dest="end", type=last_day, metavar="DAY", help="last day; 2024-01: the month's")
     option(
         "--warmup",
         type=_warmup,
@@ -291,5 +308,6 @@ def _parser() -> _Parser:
     return parser
 
 
-_PARSER = _parser()
-_OPTIONS = frozenset(name for action in _PARSER._actions for name in action.option_strings)
+_OPTIONS = frozenset(
+    name for action in _parser("%%backtest")._actions for name in action.option_strings
+)

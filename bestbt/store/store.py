@@ -21,6 +21,7 @@ from bestbt.engine.ports import ContractSpec
 from bestbt.errors import ContractNotFound, DataGap, ImportRefused, StoreCorrupt, UsageError
 from bestbt.markets.india import INDIA, India
 from bestbt.markets.symbols import Parsed, parse_symbol
+from bestbt.progress import progress_bar
 from bestbt.store import importers
 from bestbt.store.dialects import connect, locate, upsert, writing
 from bestbt.store.feed import Plan, StoreFeed, on_grid, plan, union_sessions
@@ -617,19 +618,12 @@ def _spec(text: str) -> ContractSpec | None:
 
 @contextmanager
 def _telling(progress: Progress, name: str) -> Iterator[Tell]:
-    """Give a function to tell progress to; a bar that is shown is taken away in any case."""
+    """Give a function to tell progress to."""
     if callable(progress):
         yield progress
         return
     if not progress:
         yield lambda done, total, text: None
         return
-    from tqdm.auto import tqdm  # heavy, and only for people who watch
-
-    with tqdm(desc=name, unit="contract", leave=False) as bar:
-
-        def tell(done: int, total: int, text: str) -> None:
-            bar.total = total or None
-            bar.update(done - bar.n)
-
+    with progress_bar(name, " contracts") as tell:
         yield tell

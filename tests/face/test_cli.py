@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -135,7 +136,9 @@ def test_run_may_only_check_or_tell_its_options(
     assert main(["run", file, "NIFTY", "--check-only"]) == 0
     assert capsys.readouterr().out.strip() == f"{file}: nothing to mend."
     assert main(["run", file, "--help"]) == 0
-    assert "--capital" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert told.startswith(f"usage: bestbt run {file} SYMBOL")
+    assert "--capital" in told
     assert not empty.store.exists()
 
 
@@ -180,19 +183,23 @@ def test_mistakes_are_one_line_and_a_code(
     monkeypatch.setenv("BESTBT_STORE", str(loaded.store))
     for words, part in [
         (["run", file, "SENSEX"], "No 'SENSEX' in the store; it has INDIAVIX, NIFTY."),
-        (["run", file], "No symbol was given"),
+        (["run", file], f"No symbol was given; name one: `bestbt run {file} NIFTY`. `bestbt cov"),
         (["run", file, "NIFTY", "--captal", "3"], "Did you mean '--capital'?"),
         (["run", file, "NIFTY", "--from", "2025-01-01"], "the store covers NIFTY 2024-01-01"),
-        (["run", "gone.py", "NIFTY"], "gone.py"),
+        (["run", file, "NIFTY", "--capital"], f"`bestbt run {file} --help` lists the options"),
+        (["run", "gone.py"], "bestbt: gone.py is not there."),
         (["run", "noise.py", "NIFTY"], "noise.py is no text"),
-        (["check", "gone.py"], "gone.py"),
+        (["check", "gone.py"], "gone.py is not there."),
         (["import", "gone.csv"], "gone.csv is not there"),
         (["demo", "SENSEX"], "SENSEX"),
+        (["demo", "--from", "yesterday"], "--from yesterday: no date"),
+        (["demo", "--to", "2024-13-01"], "--to 2024-13-01: no date; write it as 2024-01-31, or"),
+        (["demo", "--from", "2024-02", "--to", "2024-01"], "from 2024-02-01 to 2024-01-31"),
         (["--store", str(loaded.folder), "coverage"], "is a folder"),
         (["--store", file, "coverage"], "is no store"),
     ]:
         assert main(words) == 1
-        told = capsys.readouterr().err.strip().splitlines()[-1]  # after a bar, if there was one
+        (told,) = capsys.readouterr().err.strip().splitlines()
         assert told.startswith("bestbt: ")
         assert part in told
 
@@ -208,7 +215,6 @@ def test_a_mistake_in_a_process_is_one_line_and_a_code(loaded: Terminal) -> None
     ("words", "part"),
     [
         (["covrage"], "invalid choice: 'covrage'"),
-        (["demo", "--from", "yesterday"], "yesterday"),
         ([], "COMMAND"),
     ],
 )
@@ -223,6 +229,8 @@ def test_wrong_usage_ends_with_code_2(
 
 def test_help_lists_the_commands(empty: Terminal) -> None:
     told = fine(empty("--help"))
+    product = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    assert told.split("\n\n")[1] == product["description"]
     for verb in ("demo", "import", "coverage", "run", "check", "runs", "lab"):
         assert verb in told
 

@@ -150,8 +150,9 @@ def test_set_gives_parameters(notebook: Notebook) -> None:
     assert set(wide.trades["exit_reason"]) != set(tight.trades["exit_reason"])
 
 
-def test_help_lists_the_options_and_runs_nothing(notebook: Notebook) -> None:
-    answer = notebook("%%backtest --help\n" + STRADDLE)
+@pytest.mark.parametrize("code", ["%%backtest --help\n" + STRADDLE, "%bestbt help"])
+def test_help_lists_the_options_and_runs_nothing(notebook: Notebook, code: str) -> None:
+    answer = notebook(code)
     assert answer.error is None
     for option in ("--from", "--capital", "--set", "--no-view", "--step", "--save"):
         assert option in answer.text
@@ -179,6 +180,7 @@ def test_step_opens_paused_before_the_first_bar(notebook: Notebook) -> None:
 def test_a_finished_run_is_saved_and_listed(writing: Notebook, own: Path) -> None:
     assert writing(cell("--save morning")).error is None
     listed = writing("%bestbt runs").value
+    assert list(listed) == ["run_id", "name", "created", "hash"]
     assert list(listed["name"]) == ["morning"]
     assert listed["hash"][0] == writing.names["run"].hash
     record, orders, fills = Store.open(own).saved_run(int(listed["run_id"][0]))
@@ -361,6 +363,9 @@ def test_store_says_which_and_takes_another(notebook: Notebook, tmp_path: Path) 
     assert repr(notebook("%bestbt store").value) == "<Store demo.sqlite, INDIAVIX, NIFTY>"
     assert repr(notebook(f"%bestbt store {tmp_path}/b.sqlite").value) == "<Store b.sqlite, empty>"
     refused(notebook(cell()), ContractNotFound, "it is empty", "bestbt demo")
+    again = notebook("%bestbt store default").value
+    assert repr(again) == "<Store demo.sqlite, INDIAVIX, NIFTY>"
+    assert notebook(cell()).error is None
 
 
 def test_a_cell_may_name_its_store(notebook: Notebook, demo: Path, tmp_path: Path) -> None:

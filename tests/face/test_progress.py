@@ -1,0 +1,82 @@
+"""The progress bar: there while something is done, gone before anything else is said."""
+
+from __future__ import annotations
+
+import io
+from contextlib import redirect_stderr
+from datetime import date
+from typing import Any
+
+import pytest
+from tqdm.notebook import tqdm as notebook_bar
+
+from bestbt.progress import expiry_bar, progress_bar
+
+
+class Screen(io.StringIO):
+    """A terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+    @property
+    def left(self) -> str:
+        """What is still to be read on the line."""
+        line = ""
+        for part in self.getvalue().split("\r"):
+            line = part + line[len(part) :]
+        return line.strip()
+
+
+def test_nothing_done_shows_nothing() -> None:
+    with redirect_stderr(Screen()) as screen, progress_bar("day.csv", " contracts") as tell:
+        tell(0, 0, "reading")
+    assert screen.getvalue() == ""
+
+
+def test_a_bar_is_gone_when_the_work_is_done() -> None:
+    with redirect_stderr(Screen()) as screen, progress_bar("day.csv", " contracts") as tell:
+        tell(1, 2, "NIFTY")
+        assert "day.csv:  50%" in screen.left
+        tell(2, 2, "INDIAVIX")
+    assert screen.left == ""
+
+
+def test_a_bar_is_gone_before_an_error_is_told() -> None:
+    def fail() -> None:
+        with expiry_bar("synthetic market") as tell:
+            tell(date(2024, 1, 4))
+            assert "synthetic market: 1 expiries" in screen.left
+            assert "2024-01-04" in screen.left
+            raise ValueError("half")
+
+    with redirect_stderr(Screen()) as screen, pytest.raises(ValueError, match="half"):
+        fail()
+    assert screen.left == ""
+
+
+def test_what_is_no_terminal_gets_no_bar() -> None:
+    with redirect_stderr(io.StringIO()) as log, expiry_bar("synthetic market") as tell:
+        tell(date(2024, 1, 4))
+    assert log.getvalue() == ""
+
+
+def test_a_notebook_takes_an_unfinished_bar_away_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[Any] = []
+
+    class Seen(notebook_bar):  # type: ignore[misc]
+        def __init__(self, **options: Any) -> None:
+            super().__init__(**options)
+            made.append(self)
+
+    monkeypatch.setattr("tqdm.auto.tqdm", Seen)
+    monkeypatch.setattr("tqdm.notebook.display", lambda _: None)
+
+    def fail() -> None:
+        with progress_bar("day.csv", " contracts") as tell:
+            tell(1, 5, "NIFTY")
+            raise ValueError("half")
+
+    with pytest.raises(ValueError, match="half"):
+        fail()
+    assert made[0].container.comm is None  # closed
