@@ -27,7 +27,9 @@ from bestbt.store.store import Store
 __all__ = ["main"]
 
 _PRODUCT = "A backtester for people who trade options and think in notebooks."
-_TUTORIALS = Path(__file__).parent / "tutorials"
+_TUTORIALS = Path(__file__).parent / "tutorials"  # of a wheel; a checkout has `notebooks`
+if not _TUTORIALS.exists():
+    _TUTORIALS = Path(__file__).parent.parent / "notebooks"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -186,7 +188,7 @@ def _lab(given: argparse.Namespace) -> None:
     if not folder.exists():
         if not _TUTORIALS.exists():
             raise UsageError("No tutorials here: run it in a checkout, or install the wheel.")
-        shutil.copytree(_TUTORIALS, folder)
+        shutil.copytree(_TUTORIALS, folder, ignore=shutil.ignore_patterns(".*"))
         print(f"The tutorials are copied into {folder.absolute()}.")
     command = [sys.executable, "-m", "jupyterlab", f"--port={given.port}"]
     command += ["--ServerApp.port_retries=0", str(folder / "01-first-backtest.ipynb")]

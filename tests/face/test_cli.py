@@ -244,3 +244,28 @@ def test_an_interrupt_is_one_line(
     monkeypatch.setattr(Store, "coverage", interrupted)
     assert main(["--store", str(demo), "coverage"]) == 130
     assert capsys.readouterr().err == "bestbt: interrupted\n"
+
+
+def test_lab_copies_the_tutorials_where_there_are_none(
+    empty: Terminal, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    started: list[list[str]] = []
+    monkeypatch.setattr(os, "execv", lambda _, words: started.append(words))
+    monkeypatch.chdir(empty.folder)
+    assert main(["lab", "--port", "9999"]) == 0
+    there = sorted((ROOT / "notebooks").glob("*.ipynb"))
+    copied = empty.folder / "notebooks"
+    assert [p.name for p in sorted(copied.iterdir())] == [p.name for p in there]
+    assert "are copied into" in capsys.readouterr().out
+    assert started[0][1:4] == ["-m", "jupyterlab", "--port=9999"]
+    assert (empty.folder / started[0][5]).exists()
+    (copied / there[0].name).write_text("mine")
+    assert main(["lab"]) == 0
+    assert (copied / there[0].name).read_text() == "mine"
+
+
+def test_a_wheel_carries_the_tutorials_to_where_lab_looks() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+    assert project["tool"]["hatch"]["build"]["targets"]["wheel"]["force-include"] == {
+        "notebooks": "bestbt/tutorials"
+    }
