@@ -113,6 +113,8 @@ class MemoryFeed:
         if spec.expiry is not None:
             after = self.grid.session_from(spec.expiry + timedelta(days=1))
             end = self.grid.firsts[after] if after < len(self.grid.firsts) else end
+            if after < len(self.grid.firsts) and self.grid.sessions[after - 1].day < spec.expiry:
+                end += 1  # an expiry day that is not in the data settles at the first bar after
         bars: npt.NDArray[np.int64] = np.flatnonzero(live) + first
         self._columns[spec] = PriceColumns.from_live(
             bars, path_points(*raw.T), spec.scale, end=max(end, int(bars[-1]) + 1)
@@ -145,10 +147,13 @@ class MemoryFeed:
         return spec
 
     def expiries(self, symbol: str, asset: AssetType = "option") -> list[Expiry]:
-        """Return the expiries of the contracts added."""
-        days = {s.expiry for s in self._columns if s.asset == asset and s.symbol == symbol}
+        """Return the expiries of the contracts added, each from its first contract's first bar."""
+        firsts: dict[date, int] = {}
+        for spec, columns in self._columns.items():
+            if spec.asset == asset and spec.symbol == symbol and spec.expiry is not None:
+                firsts[spec.expiry] = min(columns.first, firsts.get(spec.expiry, columns.first))
         kind = self.market.expiry_kind
-        return [Expiry(d, kind(symbol, d)) for d in sorted(d for d in days if d is not None)]
+        return [Expiry(day, kind(symbol, day), first) for day, first in sorted(firsts.items())]
 
     def listed(self, symbol: str, expiry: date) -> list[Listing]:
         """Return the options of an expiry, listed from their first live bar."""

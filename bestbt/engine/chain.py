@@ -92,7 +92,10 @@ class OptionChain:
         The strike is never exchanged for a neighbour because its row is old: the caller decides
         what an old row means.
         """
-        at = self._nearest(self.spot.mark)
+        reference = self.spot.mark
+        if reference <= 0:
+            return f"{self.spot.symbol} has no price yet"
+        at = self._nearest(reference)
         if at < 0:
             return f"no strike of {self.spot.symbol} {self.expiry} is listed yet"
         step = 1 if (n > 0) == (right == "CE") else -1

@@ -22,7 +22,7 @@ from bestbt.engine.portfolio import Portfolio
 from bestbt.engine.ports import ContractSpec, Exchange, Feed, FeeModel, Market
 from bestbt.engine.position import Position
 from bestbt.engine.prices import PriceColumns
-from bestbt.engine.settlement import intrinsic, settlement_value
+from bestbt.engine.settlement import intrinsic, mean_of_last, settlement_value
 from bestbt.errors import (
     ContractNotFound,
     InvariantError,
@@ -36,6 +36,7 @@ from bestbt.units import MINUTE, POINTS, Money, Ns, Ordinal, Price, Qty, RawMone
 __all__ = ["Desk", "LogEntry"]
 
 _MAX_WAIT = 5 * MINUTE  # a market entry waits this long for a live bar, or one bar if longer
+_SETTLING = 30 * MINUTE  # a future settles each day on the mean of this last part of it
 _TYPES = ("market", "slm")
 
 
@@ -119,7 +120,9 @@ class Desk:
 
     def named(self, name: str) -> Contract:
         """Return a contract by the name it is written with in tables."""
-        parts = name.split()
+        if not isinstance(name, str):
+            raise ContractNotFound(f"contract({name!r}): give a name, such as 'NIFTY'.")
+        parts = name.upper().split()
         try:
             if len(parts) == 4 and parts[3] in ("CE", "PE"):
                 chain = self.chain(parts[0], date.fromisoformat(parts[1]))
@@ -135,7 +138,7 @@ class Desk:
                 f"{name!r} is no contract; write it as in the tables: 'NIFTY', "
                 "'NIFTY 2024-02-29 FUT' or 'NIFTY 2024-02-29 22000 CE'."
             ) from None
-        return self.spot(name)
+        return self.spot(name.strip().upper())
 
     def calendar(self, symbol: str, asset: str = "option") -> ExpiryCalendar:
         """Return the listed expiries of a symbol."""
@@ -143,7 +146,7 @@ class Desk:
         found = self._calendars.get(key)
         if found is None:
             kind: Any = asset
-            found = ExpiryCalendar(symbol, self.feed.expiries(symbol, kind))
+            found = ExpiryCalendar(symbol, self.feed.expiries(symbol, kind), self.clock)
             self._calendars[key] = found
         return found
 
@@ -205,7 +208,7 @@ class Desk:
         spec = contract.spec
         raw_trigger = 0
         if type == "slm":
-            if trigger is None or not trigger > 0:
+            if not isinstance(trigger, int | float) or not trigger > 0:
                 raise OrderError(f"{verb}(type='slm') needs trigger=, a price; got {trigger!r}.")
             raw_trigger = raw_price(trigger, spec.tick, spec.scale)
         elif trigger is not None:
@@ -253,7 +256,9 @@ class Desk:
         return units
 
     def _check_ours(self, verb: str, contract: Contract) -> None:
-        if contract._desk is not self:
+        if not isinstance(contract, Contract):
+            raise OrderError(f"{verb}({contract!r}): a contract is needed.")
+        if contract._desk is not self or self.clock.bar < -1:  # a rewound clock raises when read
             raise StaleHandle(
                 f"{verb}({contract.name}): it belongs to another run, or to this one before it was "
                 "rewound; ask the run for it anew."
@@ -467,18 +472,32 @@ class Desk:
         if value.source != "official":
             self.estimated.append((contract, value.source))
 
+    def mark_to_market(self, bar: Ordinal) -> None:
+        """Pay the day's profit of futures in cash, at the mean of their last half hour.
+
+        Without a live bar in it: at the newest mark.
+        """
+        for contract, position in self.portfolio.positions.items():
+            if contract.asset == "future" and contract.columns is not None:
+                price = mean_of_last(self.grid, contract.columns, bar, _SETTLING)
+                paid = position.mark_to_market(contract.mark if price is None else price)
+                self.portfolio.pay(bar, "variation", position, paid, None)
+
     # Reading
 
     def position(self, contract: Contract) -> Position | None:
         """Return the open position in a contract."""
+        self._check_ours("position", contract)
         return self.portfolio.positions.get(contract)
 
     def realized(self, contract: Contract) -> Money:
         """Realized profit in a contract, before charges."""
+        self._check_ours("get_pnl", contract)
         return money(self.portfolio.realized_by.get(contract, 0))
 
     def unrealized(self, contract: Contract) -> Money:
         """Unrealized profit in a contract at its newest mark."""
+        self._check_ours("get_pnl", contract)
         position = self.portfolio.positions.get(contract)
         return money(position.raw_unrealized) if position is not None else 0.0
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import date
+from itertools import islice
 
+from bestbt.engine.grid import Clock
 from bestbt.engine.ports import Expiry, ExpiryKind
 from bestbt.errors import ExpiryNotFound
 
@@ -13,7 +15,7 @@ __all__ = ["ExpiryCalendar"]
 
 
 class ExpiryCalendar:
-    """The listed expiries of a symbol, by date.
+    """The expiries of a symbol by date, as far as they are listed at the run's clock.
 
     Parameters
     ----------
@@ -21,51 +23,63 @@ class ExpiryCalendar:
         For messages.
     expiries
         In date order.
+    clock
+        Of the run: an expiry whose first contract comes later is not seen yet.
 
     Examples
     --------
     >>> c = ExpiryCalendar("NIFTY", [Expiry(date(2024, 1, 18), "weekly"),
-    ...                              Expiry(date(2024, 1, 25), "monthly")])
+    ...                              Expiry(date(2024, 1, 25), "monthly")], Clock())
     >>> c.weekly(date(2024, 1, 19)).isoformat(), c.monthly(date(2024, 1, 2)).isoformat()
     ('2024-01-25', '2024-01-25')
     """
 
-    def __init__(self, symbol: str, expiries: Sequence[Expiry]) -> None:
+    def __init__(self, symbol: str, expiries: Sequence[Expiry], clock: Clock) -> None:
         self.symbol = symbol
+        self._clock = clock
+        self._all = list(expiries)
         self._days = [e.day for e in expiries]
-        self._monthly = [e.day for e in expiries if e.kind == "monthly"]
-        self._kind: dict[date, ExpiryKind] = {e.day: e.kind for e in expiries}
-
-    def __len__(self) -> int:
-        return len(self._days)
+        self._by_day = {e.day: e for e in expiries}
 
     def __contains__(self, day: date) -> bool:
-        return day in self._kind
+        found = self._by_day.get(day)
+        return found is not None and self._is_listed(found)
 
     def kind(self, day: date) -> ExpiryKind:
         """Whether an expiry is a weekly or a monthly one."""
-        return self._kind[day]
+        return self._by_day[day].kind
 
     def from_day(self, first: date) -> list[date]:
         """All expiries on or after a day (the first that is not settled)."""
-        return self._days[bisect_left(self._days, first) :]
+        return [e.day for e in self._from(first)]
 
     def weekly(self, first: date, n: int = 0) -> date:
         """Return the n-th listed expiry on or after a day; the monthly counts as its own week's."""
-        return self._nth(self._days, first, n, "expiry")
+        return self._nth(first, n, "expiry")
 
     def monthly(self, first: date, n: int = 0) -> date:
         """Return the n-th monthly expiry on or after a day."""
-        return self._nth(self._monthly, first, n, "monthly expiry")
+        return self._nth(first, n, "monthly expiry")
 
-    def _nth(self, days: list[date], first: date, n: int, what: str) -> date:
+    def _is_listed(self, expiry: Expiry) -> bool:
+        return expiry.first <= max(self._clock.bar, 0)
+
+    def _from(self, first: date) -> Iterator[Expiry]:
+        at = bisect_left(self._days, first)
+        return (e for e in islice(self._all, at, None) if self._is_listed(e))
+
+    def _nth(self, first: date, n: int, what: str) -> date:
         if n < 0:
             raise ExpiryNotFound(f"{what} {n} asked; n counts from 0, the nearest not yet settled.")
-        at = bisect_left(days, first) + n
-        if at < len(days):
-            return days[at]
-        have = len(days) - (at - n)
+        monthly = what == "monthly expiry"
+        left = n
+        for expiry in self._from(first):
+            if monthly and expiry.kind != "monthly":
+                continue
+            if not left:
+                return expiry.day
+            left -= 1
         raise ExpiryNotFound(
-            f"No {self.symbol} {what} number {n} on or after {first}: the store holds {have} from "
+            f"No {self.symbol} {what} number {n} on or after {first}: {n - left} are listed from "
             "there on. Import more expiries, or ask for a nearer one."
         )

@@ -4,10 +4,11 @@ One bar, in this order:
 
     0 open     at a session's first bar, before it trades: on_session_start, hooks at the open
     1 match    all trades of the bar in path order, booked; then on_fill (and on_stop) for each
-    2 limits   on closing marks
     3 decide   hooks that are due, in order of definition; then on_bar; at the last, on_session_end
     4 settle   on the last bar of an expiry's session; then on_expiry
-    5 close    day orders lapse; taxes are rounded; the day is closed in the books
+    5 close    day orders lapse; futures are marked to market; taxes are rounded; the day is closed
+
+(2 is for limits on closing marks, which this version does not have.)
 
 `advance` serves jumping and stepping alike: it goes to the next bar, up to a horizon, at which
 something can happen. A strategy with `on_bar` is called bar by bar up to there in a bare loop.
@@ -154,6 +155,7 @@ class PriceFeeder:
             self.strategy.on_expiry(contract)
         for order in [o for o in desk.exchange.working if o.tif == "day" and o.since // 4 <= bar]:
             desk.end(order, "lapsed", "end of its session")
+        desk.mark_to_market(bar)
         today = desk.today
         for contract, charged in portfolio.charged_today.items():
             correction = desk.fees.day_end(today, contract.spec, charged)

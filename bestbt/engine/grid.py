@@ -39,6 +39,8 @@ def time_of_day(text: str) -> Ns:
     >>> time_of_day("09:20") // MINUTE
     560
     """
+    if not isinstance(text, str):
+        raise UsageError(f"{text!r} is no time of day; write it as '09:20' or '09:20:30'.")
     parts = text.strip().split(":")
     if len(parts) not in (2, 3) or not all(p.isdigit() and len(p) <= 2 for p in parts):
         raise UsageError(f"{text!r} is no time of day; write it as '09:20' or '09:20:30'.")
@@ -58,6 +60,8 @@ def duration(text: str) -> Ns:
     >>> duration("5min") // MINUTE
     5
     """
+    if not isinstance(text, str):
+        raise UsageError(f"{text!r} is no duration; write it as '5min', '30s' or '1h'.")
     number = text.strip().rstrip("abcdefghijklmnopqrstuvwxyz")
     unit = text.strip()[len(number) :]
     if not number.strip().isdigit() or unit not in _UNITS or int(number) == 0:
@@ -104,8 +108,8 @@ class Grid:
 
     Attributes
     ----------
-    starts : ndarray of int64, shape (n,)
-        UTC start of each bar, strictly increasing, read-only.
+    starts, ends : ndarray of int64, shape (n,)
+        UTC start and end of each bar, strictly increasing, read-only.
     session_of : ndarray of int32, shape (n,)
         Number of the session of each bar.
     firsts, lasts : list of int
@@ -126,20 +130,25 @@ class Grid:
         self.sessions = tuple(sessions)
         self.step = step
         self.tz = ZoneInfo(tz)
-        runs = [np.arange(a, b, step, dtype=np.int64) for s in sessions for a, b in s.parts]
-        self.starts: npt.NDArray[np.int64] = (
-            np.concatenate(runs) if runs else np.empty(0, dtype=np.int64)
-        )
+        empty = [np.empty(0, dtype=np.int64)]
+        parts = [part for s in sessions for part in s.parts]
+        runs = [np.arange(a, b, step, dtype=np.int64) for a, b in parts]
+        self.starts: npt.NDArray[np.int64] = np.concatenate(runs or empty)
+        # A part's last bar may be shorter than a step: it ends when trading does.
+        closes = [np.minimum(run + step, b) for run, (_, b) in zip(runs, parts, strict=True)]
+        self.ends: npt.NDArray[np.int64] = np.concatenate(closes or empty)
         if len(self.starts) > 1 and not bool((np.diff(self.starts) > 0).all()):
             raise UsageError("Sessions overlap or are out of order.")
         counts = [sum(-((a - b) // step) for a, b in s.parts) for s in sessions]
         self.session_of = np.repeat(np.arange(len(counts), dtype=np.int32), counts)
-        self.starts.flags.writeable = self.session_of.flags.writeable = False
+        for array in (self.starts, self.ends, self.session_of):
+            array.flags.writeable = False
         self.n = len(self.starts)
         ends = np.cumsum(counts, dtype=np.int64).tolist()
         self.lasts: list[Ordinal] = [e - 1 for e in ends]
         self.firsts: list[Ordinal] = [e - c for e, c in zip(ends, counts, strict=True)]
         self._start = self.starts.data  # one item of it is a plain int: 4 × faster
+        self._end = self.ends.data
         self._session = self.session_of.data
         self._midnights: dict[int, Ns] = {}
 
@@ -154,7 +163,7 @@ class Grid:
 
     def end(self, bar: Ordinal) -> Ns:
         """UTC end of a bar: the moment at which it has closed."""
-        return self._start[bar] + self.step
+        return self._end[bar]
 
     def session(self, bar: Ordinal) -> int:
         """Number of the session that holds a bar."""
@@ -176,6 +185,10 @@ class Grid:
         """Newest bar that has started at *ns*; -1 when none has."""
         return int(np.searchsorted(self.starts, ns, side="right")) - 1
 
+    def closed_by(self, ns: Ns) -> Ordinal:
+        """Newest bar that has closed by *ns*; -1 when none has."""
+        return int(np.searchsorted(self.ends, ns, side="right")) - 1
+
     def at_or_after(self, ns: Ns) -> Ordinal:
         """First bar that starts at or after *ns*; `n` when none does."""
         return int(np.searchsorted(self.starts, ns, side="left"))
@@ -192,13 +205,8 @@ class Grid:
     def closing_at(self, session: int, moment: Ns) -> Ordinal:
         """First bar of the session that has closed at or after a UTC time; -1 when none has."""
         first, last = self.firsts[session], self.lasts[session]
-        at = bisect_left(self._start, moment - self.step, first, last + 1)
+        at = bisect_left(self._end, moment, first, last + 1)
         return at if at <= last else -1
-
-    def session_on(self, day: date) -> int:
-        """Number of the session of a local date; -1 when it is no trading day."""
-        lo = self.session_from(day)
-        return lo if lo < len(self.sessions) and self.sessions[lo].day == day else -1
 
     def session_from(self, day: date) -> int:
         """First session on or after a local date; `len(sessions)` when there is none."""

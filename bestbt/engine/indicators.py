@@ -77,6 +77,11 @@ class Indicator:
             return self._values[i]
         return _before_the_first(back)
 
+    def lately(self) -> tuple[float, float]:
+        """Return what could be read one bar of the run ago, and what can be now."""
+        bar = self._clock.bar
+        return (self._values[bar - 1] if bar > 0 else math.nan), self[0]
+
     def __repr__(self) -> str:
         return f"<Indicator now {self[0]:g}>"
 
@@ -109,6 +114,12 @@ class CoarserIndicator(Indicator):
         if i >= 0 and back <= 0:
             return self._values[i]
         return _before_the_first(back)
+
+    def lately(self) -> tuple[float, float]:
+        """Return what could be read one bar of the run ago, and what can be now."""
+        bar = self._clock.bar
+        before = self._newest[bar - 1] if bar > 0 else -1
+        return (self._values[before] if before >= 0 else math.nan), self[0]
 
 
 def _before_the_first(back: int) -> float:
@@ -143,12 +154,19 @@ def _coarser(
     starts = np.maximum(starts, columns.first)
     kept = starts < ends
     starts, ends = starts[kept] - columns.first, ends[kept] - columns.first
+    # Stale bars repeat an old close: they are no points of the timeframe bar, unless it has none.
+    live, n = columns.live, columns.n
+    place = np.minimum.reduceat(np.where(live, np.arange(n), n), starts)
+    last = series["close"][ends - 1]
+    none = place >= ends
+    traded = np.minimum(place, n - 1)
     out = {
-        "open": series["open"][starts],
-        "high": np.maximum.reduceat(series["high"], starts),
-        "low": np.minimum.reduceat(series["low"], starts),
-        "close": series["close"][ends - 1],
+        "open": np.where(none, last, series["open"][traded]),
+        "high": np.maximum.reduceat(np.where(live, series["high"], -np.inf), starts),
+        "low": np.minimum.reduceat(np.where(live, series["low"], np.inf), starts),
+        "close": last,
     }
+    out["high"], out["low"] = (np.where(none, last, out[name]) for name in ("high", "low"))
     if "volume" in series:
         out["volume"] = np.add.reduceat(series["volume"], starts)
     if "oi" in series:
@@ -157,9 +175,13 @@ def _coarser(
 
 
 def crossed_above(a: Indicator | float, b: Indicator | float) -> bool:
-    """Whether *a* has gone from at or below *b* to above it with the newest closed bar."""
-    a0, a1 = (a[0], a[-1]) if isinstance(a, Indicator) else (a, a)
-    b0, b1 = (b[0], b[-1]) if isinstance(b, Indicator) else (b, b)
+    """Whether *a* went from at or below *b* to above it with the bar that has just closed.
+
+    Both are compared as they could be read at that bar of the run and at the one before, also
+    when their timeframes differ: a crossing is reported once.
+    """
+    a1, a0 = a.lately() if isinstance(a, Indicator) else (a, a)
+    b1, b0 = b.lately() if isinstance(b, Indicator) else (b, b)
     return a1 <= b1 and a0 > b0
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from fractions import Fraction
+from math import inf
 from typing import TypeAlias
 
 from bestbt.engine.grid import Grid
@@ -62,10 +63,9 @@ def parse_slippage(
         def by_function(order: Order, price: RawPrice, _first: bool) -> RawPrice:
             spec = order.contract.spec
             given = user(order, price / spec.scale)
-            slip = round(given * spec.scale / spec.tick) * spec.tick
-            if slip < 0:
+            if not isinstance(given, int | float) or not 0 <= given < inf:
                 raise UsageError(f"The slippage function returned {given}; zero or more is needed.")
-            return slip
+            return round(given * spec.scale / spec.tick) * spec.tick
 
         return by_function
     text = str(rule).strip().lower()

@@ -13,7 +13,11 @@ __all__ = ["Portfolio", "Posting"]
 
 
 class Posting(NamedTuple):
-    """One movement of cash. `account` is capital, premium, settlement, or a charge's name."""
+    """One movement of cash.
+
+    `account` is capital, premium, settlement, variation (a future's profit as it is paid), or a
+    charge's name.
+    """
 
     bar: Ordinal
     account: str
@@ -38,6 +42,8 @@ class Portfolio:
         self.fills: list[Fill] = []
         self.matches: list[Match] = []
         self.ledger: list[Posting] = [Posting(bar, "capital", None, capital, None)]
+        # Of futures: what their profit is counted from after each change, for equity by bar.
+        self.bases: list[tuple[Ordinal, Contract, RawMoney]] = []
         self.realized_by: dict[Contract, RawMoney] = {}
         self.charged_today: dict[Contract, dict[str, RawMoney]] = {}
         # Equity before the current day, ISO week, month and year; set by the feeder.
@@ -51,7 +57,7 @@ class Portfolio:
     @property
     def equity(self) -> RawMoney:
         """Cash and the worth of the open positions at their newest marks."""
-        return self.cash + sum(p.qty * c.mark * c.factor for c, p in self.positions.items())
+        return self.cash + sum(p.raw_worth for p in self.positions.values())
 
     def book(self, fill: Fill) -> Position:
         """Apply a fill: positions, cash and ledger together. Return its position."""
@@ -59,6 +65,7 @@ class Portfolio:
         position = self.positions.get(contract)
         if position is None:
             position = self.positions[contract] = Position(contract)
+        basis = position.raw_basis
         matches = position.apply(fill)
         if matches:
             gained = 0
@@ -69,14 +76,32 @@ class Portfolio:
             self.matches += matches
         if not position.qty:
             del self.positions[contract]
-        account = "settlement" if fill.kind == "settlement" else "premium"
-        amount = -fill.qty * fill.raw_price * contract.factor
-        self.cash += amount
-        self.ledger.append(Posting(bar, account, contract, amount, fill.id))
+        notional = fill.qty * fill.raw_price * contract.factor
+        if contract.asset == "future":
+            # No notional moves: what this fill closes pays the profit since it was last paid.
+            self.pay(bar, "variation", position, position.raw_basis - basis - notional, fill.id)
+        else:
+            account = "settlement" if fill.kind == "settlement" else "premium"
+            self.cash -= notional
+            self.ledger.append(Posting(bar, account, contract, -notional, fill.id))
         self.fills.append(fill)
         if fill.raw_charges:
             self.charge(bar, contract, fill.raw_charges, fill.id)
         return position
+
+    def pay(
+        self,
+        bar: Ordinal,
+        account: str,
+        position: Position,
+        amount: RawMoney,
+        fill: int | None,
+    ) -> None:
+        """Post a future's variation margin, and remember what of its profit is still unpaid."""
+        self.bases.append((bar, position.contract, position.raw_basis if position.qty else 0))
+        if amount:
+            self.cash += amount
+            self.ledger.append(Posting(bar, account, position.contract, amount, fill))
 
     def charge(
         self, bar: Ordinal, contract: Contract, charges: dict[str, RawMoney], fill: int | None

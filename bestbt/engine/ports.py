@@ -65,10 +65,14 @@ class ContractSpec:
 
 @dataclass(frozen=True, slots=True)
 class Expiry:
-    """One expiry of a symbol."""
+    """One expiry of a symbol, and the bar from which a contract of it is listed.
+
+    0 stands for the grid's first bar or any time before.
+    """
 
     day: date
     kind: ExpiryKind
+    first: Ordinal = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +96,7 @@ class Feed(Protocol):
         ...
 
     def expiries(self, symbol: str, asset: AssetType = "option") -> Sequence[Expiry]:
-        """All stored expiries of a symbol from the grid's first day on, by date."""
+        """All expiries of a symbol listed by the grid's end, from its first day on, by date."""
         ...
 
     def listed(self, symbol: str, expiry: date) -> Sequence[Listing]:

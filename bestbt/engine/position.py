@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from bestbt.engine.contract import Contract
 from bestbt.engine.order import Fill
-from bestbt.units import Money, Price, Qty, RawMoney, money
+from bestbt.units import Money, Price, Qty, RawMoney, RawPrice, money
 
 if TYPE_CHECKING:  # what `exit` hands back
     from bestbt.engine.order import Order
@@ -32,16 +32,20 @@ class Position:
     """An open position; `qty` is signed units.
 
     `raw_cost` is Σ qty × entry price × factor of the lots still held, so that the unrealized
-    profit is one multiplication.
+    profit is one multiplication. `raw_basis` is the same at the prices up to which profit has
+    been paid in cash: a future's at its newest settlement (its entry, if that came later); an
+    option's premium is paid at once, so it has none.
     """
 
     def __init__(self, contract: Contract) -> None:
         self.contract = contract
         self.qty: Qty = 0
         self.raw_cost: RawMoney = 0
+        self.raw_basis: RawMoney = 0
         self.raw_realized: RawMoney = 0  # since it was last flat
         self.tag = ""
-        self._lots: list[tuple[Fill, Qty]] = []  # oldest first; few
+        self._pays_daily = contract.asset == "future"
+        self._lots: list[tuple[Fill, Qty, RawPrice]] = []  # with their basis; oldest first; few
 
     def __repr__(self) -> str:
         return f"<Position {self.qty:+d} {self.contract.name} at {self.entry_price:g}>"
@@ -54,24 +58,42 @@ class Position:
         left, factor = fill.qty, self.contract.factor
         matches: list[Match] = []
         while left and self.qty and (left > 0) != (self.qty > 0):
-            entry, held = self._lots[0]
+            entry, held, basis = self._lots[0]
             part = held if abs(held) <= abs(left) else -left
             matches.append(Match(entry, fill, part))
             if part == held:
                 del self._lots[0]
             else:
-                self._lots[0] = (entry, held - part)
+                self._lots[0] = (entry, held - part, basis)
             self.qty -= part
             left += part
             self.raw_cost -= part * entry.raw_price * factor
+            if self._pays_daily:
+                self.raw_basis -= part * basis * factor
             self.raw_realized += part * (fill.raw_price - entry.raw_price) * factor
         if left:
             if not self.qty:
                 self.tag = fill.tag
-            self._lots.append((fill, left))
+                if matches:  # it has changed sides: what was made on the other is over
+                    self.raw_realized = 0
+            self._lots.append((fill, left, fill.raw_price))
             self.qty += left
             self.raw_cost += left * fill.raw_price * factor
+            if self._pays_daily:
+                self.raw_basis += left * fill.raw_price * factor
         return matches
+
+    def mark_to_market(self, price: RawPrice) -> RawMoney:
+        """Pay a future's profit up to a settlement price in cash; return how much."""
+        basis = self.qty * price * self.contract.factor
+        paid, self.raw_basis = basis - self.raw_basis, basis
+        self._lots = [(fill, qty, price) for fill, qty, _ in self._lots]
+        return paid
+
+    @property
+    def raw_worth(self) -> RawMoney:
+        """What it adds to cash at the newest mark: an option's worth, a future's unpaid profit."""
+        return self.qty * self.contract.mark * self.contract.factor - self.raw_basis
 
     @property
     def side(self) -> str:

@@ -39,15 +39,23 @@ class Result:
     def __init__(self, desk: Desk, closed: Sequence[tuple[Ordinal, RawMoney]]) -> None:
         portfolio = desk.portfolio
         self.grid = desk.grid
-        self.start, self.end = desk.start, desk.clock.bar + 1
+        self.start = desk.start
         self.capital = portfolio.capital
+        # The engine may be playing in another thread: the fills are taken first, and everything
+        # else is cut to what belongs to them.
         self.fills: list[Fill] = list(portfolio.fills)
+        n = len(self.fills)
+        newest = self.fills[-1].bar if self.fills else self.start - 1
+        self.end = max(desk.clock.bar, newest) + 1
+        self.matches: list[Match] = [m for m in list(portfolio.matches) if m.exit.id < n]
+        self.ledger: list[Posting] = [
+            p for p in list(portfolio.ledger) if p.bar < self.end and (p.fill is None or p.fill < n)
+        ] or portfolio.ledger[:1]
+        self.bases = [b for b in list(portfolio.bases) if b[0] < self.end]
         self.orders: list[Order] = list(desk.orders)
-        self.matches: list[Match] = list(portfolio.matches)
-        self.ledger: list[Posting] = list(portfolio.ledger)
+        self.estimated = list(desk.estimated)
         self.log: list[LogEntry] = list(desk.log)
         self.positions: list[Position] = list(portfolio.positions.values())
-        self.estimated = list(desk.estimated)
         self.closed = list(closed)
 
     def equity(self) -> npt.NDArray[np.int64]:
@@ -56,6 +64,10 @@ class Result:
         moved = np.zeros(n + 1, dtype=np.int64)
         for posting in self.ledger:
             moved[posting.bar - self.start] += posting.amount
+        counted: dict[Contract, RawMoney] = {}
+        for bar, contract, basis in self.bases:  # of a future only the unpaid profit is ours
+            moved[bar - self.start] -= basis - counted.get(contract, 0)
+            counted[contract] = basis
         equity = np.cumsum(moved[:n])
         for contract, steps in self._holdings().items():
             columns = contract.columns

@@ -10,10 +10,11 @@ import numpy as np
 from bestbt.engine.contract import Contract
 from bestbt.engine.grid import Grid
 from bestbt.engine.ports import ContractSpec, Feed, Market
+from bestbt.engine.prices import PriceColumns
 from bestbt.errors import DataGap
-from bestbt.units import POINTS, Ordinal, RawPrice, half_up
+from bestbt.units import POINTS, Ns, Ordinal, RawPrice, half_up
 
-__all__ = ["SettlementValue", "intrinsic", "settlement_value"]
+__all__ = ["SettlementValue", "intrinsic", "mean_of_last", "settlement_value"]
 
 
 class SettlementValue(NamedTuple):
@@ -43,6 +44,28 @@ def intrinsic(spec: ContractSpec, value: RawPrice, value_scale: int) -> RawPrice
     return max(worth - strike if spec.right == "CE" else strike - worth, 0)
 
 
+def mean_of_last(grid: Grid, columns: PriceColumns, bar: Ordinal, window: Ns) -> RawPrice | None:
+    """Mean of (O+H+L+C)/4 over the live bars that end in the last *window* of a session.
+
+    Rounded to the nearest raw price, halves up. None where no bar is live.
+
+    Parameters
+    ----------
+    bar
+        Last bar of the session.
+    """
+    session = grid.session(bar)
+    first = grid.closing_at(session, grid.end(bar) - window + 1)
+    first = max(first, grid.firsts[session], columns.first)
+    if first > bar:
+        return None
+    live = columns.live[first - columns.first : bar + 1 - columns.first]
+    if not live.any():
+        return None
+    quads = columns.points.reshape(-1, POINTS)[first - columns.first : bar + 1 - columns.first]
+    return half_up(int(quads[live].sum(dtype=np.int64)), POINTS * int(live.sum()))
+
+
 def settlement_value(
     feed: Feed, market: Market, index: Contract, expiry: date, bar: Ordinal
 ) -> SettlementValue:
@@ -68,20 +91,18 @@ def settlement_value(
     if columns is not None and grid.day(bar) > expiry:
         return SettlementValue(int(columns.points[POINTS * (bar - columns.first)]), "missing-day")
     rule = market.settlement(index.symbol, expiry)
-    if columns is not None:
-        close = grid.sessions[session].close
-        if rule.after is not None:
-            first = grid.at_or_after(grid.midnight(session) + rule.after)
-        else:
-            first = grid.at_or_after(close - (rule.window or 0))
-        first = max(first, grid.firsts[session], columns.first)
-        live = columns.live[first - columns.first : bar + 1 - columns.first]
-        quads = columns.points.reshape(-1, POINTS)[first - columns.first : bar + 1 - columns.first]
-        if live.any():
-            if rule.after is not None:
-                return SettlementValue(int(quads[int(live.argmax())][0]), "auction")
-            total = int(quads[live].sum(dtype=np.int64))
-            return SettlementValue(half_up(total, POINTS * int(live.sum())), "estimated")
+    if columns is not None and rule.after is not None:
+        after = grid.midnight(session) + rule.after
+        first = max(grid.closing_at(session, after + 1), grid.firsts[session])
+        at = columns.next_live(first)
+        if first <= at <= bar:
+            early = grid.time(at) < after  # a coarse bar: only its end is surely after it
+            point = POINTS * (at - columns.first) + (POINTS - 1 if early else 0)
+            return SettlementValue(int(columns.points[point]), "auction")
+    elif columns is not None:
+        mean = mean_of_last(grid, columns, bar, rule.window or 0)
+        if mean is not None:
+            return SettlementValue(mean, "estimated")
     raise DataGap(
         f"{index.symbol} has no value to settle the expiry of {expiry} on: no official close is "
         "stored and the index has no bar in the settlement window. Import the day's official "

@@ -99,19 +99,23 @@ class Simulation:
             fill_at_close=fill_at_close,
         )
         self.grid = feed.grid
+        if start != self.grid.firsts[self.grid.session(start)]:
+            raise UsageError(f"start={start}: a run starts with a session's first bar.")
         self.start = start
         self.interventions: list[Intervention] = []
         self._applied = 0
         self._pausing = False
+        self.failed = False
         self._restart()
 
     def _restart(self) -> None:
-        self.desk = self._new_desk()
-        self.strategy = self._make_strategy()
-        self.strategy._bind(self.desk, self._seed)
-        self.feeder = PriceFeeder(self.desk, self.strategy)
+        desk, strategy = self._new_desk(), self._make_strategy()
+        strategy._bind(desk, self._seed)
+        self.feeder = PriceFeeder(desk, strategy)
+        self.strategy, self.desk = strategy, desk
         self._applied = 0
-        self.strategy.init()
+        self.failed = False
+        strategy.init()
         self._apply_interventions()  # those from before the first bar
 
     @property
@@ -185,11 +189,12 @@ class Simulation:
             raise UsageError(f"back({bars}): one bar or more.")
         target = max(self.bar - bars, self.start - 1)
         before = list(self.desk.orders)
-        self.desk.clock.__class__ = _RewoundClock
+        old = self.desk.clock
         self._restart()
+        old.__class__ = _RewoundClock
         self._pausing = False
         while self.bar < target:
-            self._go(target)
+            self._go(target, replaying=True)
         self._check_repeated(before)
         return self
 
@@ -217,20 +222,24 @@ class Simulation:
         """Forget a pause; `run` goes on."""
         self._pausing = False
 
-    def _go(self, horizon: Ordinal) -> None:
+    def _go(self, horizon: Ordinal, replaying: bool = False) -> None:
+        """Play up to a bar, or to a pause; a replay is played through."""
         desk, feeder = self.desk, self.feeder
+        if self.failed:
+            raise UsageError("The strategy raised in the middle of a bar; rewind, or start anew.")
         try:
             while desk.clock.bar < horizon and not feeder.finished:
                 # Cleared before the pause is looked at: one asked for in between is not lost.
                 desk.dirty = False
-                if self._pausing:
+                if self._pausing and not replaying:
                     break
                 if self._applied == len(self.interventions):
                     feeder.advance(horizon)
                 else:
                     feeder.advance(min(horizon, self._next_intervention()))
                     self._apply_interventions()
-        except Exception as error:
+        except BaseException as error:
+            self.failed = True  # the bar is half played
             error.add_note(f"at {self.grid.to_local(desk.now):%Y-%m-%d %H:%M} of the run")
             raise
 
@@ -266,7 +275,7 @@ class Simulation:
             moment = datetime(moment.year, moment.month, moment.day)
         if moment.tzinfo is None:
             moment = moment.replace(tzinfo=self.grid.tz)
-        return self.grid.at_or_before(utc_ns(moment) - self.grid.step)
+        return self.grid.closed_by(utc_ns(moment))
 
     # By hand
 
@@ -287,10 +296,12 @@ class Simulation:
         self._intervene("sell", contract, lots, **terms)
 
     def _intervene(self, verb: str, *args: Any, **terms: Any) -> None:
-        """Do it now and record it at its bar; a hand's work after this bar in an earlier take ends.
+        """Do it now and record it at its bar.
 
         What was recorded for later bars stays: it is replayed when the run gets there.
         """
+        if self.finished:
+            raise UsageError(f"{verb}: the run has played its last bar; nothing could fill.")
         done = Intervention(self.bar, verb, args, terms)
         self._do(done)
         self.interventions.insert(self._applied, done)
@@ -298,16 +309,14 @@ class Simulation:
 
     def _do(self, what: Intervention) -> None:
         desk = self.desk
-        self.desk.note("intervention", " ".join([what.verb, *map(str, what.args)]))
         if what.verb == "exit_all":
             desk.exit_all()
-            return
-        contract = desk.named(what.args[0])
-        if what.verb == "exit":
-            desk.exit(contract)
+        elif what.verb == "exit":
+            desk.exit(desk.named(what.args[0]))
         else:
             side = 1 if what.verb == "buy" else -1
-            desk.enter(contract, side, lots=what.args[1], **what.terms)
+            desk.enter(desk.named(what.args[0]), side, lots=what.args[1], **what.terms)
+        desk.note("intervention", " ".join([what.verb, *map(str, what.args)]))
 
     def _next_intervention(self) -> Ordinal:
         return max(self.interventions[self._applied].bar, self.bar + 1)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from copy import copy
 from dataclasses import dataclass
 from datetime import date
+from numbers import Real
 from typing import Any, ClassVar, Literal, Protocol, TypeVar
 
 from bestbt.engine.contract import Contract
@@ -148,7 +150,7 @@ def at(
         Only when the nearest expiry is `"weekly"` or `"monthly"`.
     """
     return _scheduled(
-        Schedule(Moment.parse(time), dte=_dtes(dte), weekdays=_weekdays(weekdays), kind=kind)
+        Schedule(Moment.parse(time), dte=_dtes(dte), weekdays=_weekdays(weekdays), kind=_kind(kind))
     )
 
 
@@ -165,13 +167,23 @@ def every(step: str, start: str | None = None, end: str | None = None) -> Callab
 
 def on_expiry_day(at: str = "15:00", kind: str | None = None) -> Callable[[_F], _F]:
     """Call a method at a time on days on which the first symbol's nearest expiry settles."""
-    return _scheduled(Schedule(Moment.parse(at), dte=frozenset((0,)), kind=kind))
+    return _scheduled(Schedule(Moment.parse(at), dte=frozenset((0,)), kind=_kind(kind)))
 
 
 def _dtes(given: int | Iterable[int] | None) -> frozenset[int] | None:
     if given is None:
         return None
-    return frozenset((given,) if isinstance(given, int) else given)
+    days = (given,) if isinstance(given, int | str) else tuple(given)
+    if not all(isinstance(day, int) and day >= 0 for day in days):
+        raise UsageError(f"dte={given!r}: give whole sessions to expiry, 0 for expiry day.")
+    return frozenset(days)
+
+
+def _kind(given: str | None) -> str | None:
+    if given in (None, "weekly", "monthly"):
+        return given
+    hint = did_you_mean(str(given).lower(), ("weekly", "monthly"))
+    raise UsageError(f"kind={given!r} is no kind of expiry. {hint}")
 
 
 def _weekdays(given: str | int | Iterable[str | int] | None) -> frozenset[int] | None:
@@ -201,7 +213,7 @@ class Param:
 
     def check(self, owner: str, name: str, value: Any) -> Any:
         """Return the value if the parameter takes it; `ParamError` otherwise."""
-        number = isinstance(value, int | float) and not isinstance(value, bool)
+        number = isinstance(value, Real) and not isinstance(value, bool)
         wants = isinstance(self.default, int | float) and not isinstance(self.default, bool)
         if wants and not number:
             raise ParamError(f"{owner}.{name} is a number ({self.default!r}); got {value!r}.")
@@ -240,7 +252,8 @@ class Strategy(StrategyBase):
     def __init__(self, **params: Any) -> None:
         known = type(self).params()
         for name, value in known.items():
-            setattr(self, name, value.default if isinstance(value, Param) else value)
+            # a copy: a list that the strategy changes must not be changed for the next replay
+            setattr(self, name, copy(value.default if isinstance(value, Param) else value))
         for name, value in params.items():
             if name not in known:
                 raise ParamError(
@@ -249,7 +262,7 @@ class Strategy(StrategyBase):
             declared = known[name]
             if not isinstance(declared, Param):
                 declared = Param(declared)
-            setattr(self, name, declared.check(type(self).__name__, name, value))
+            setattr(self, name, copy(declared.check(type(self).__name__, name, value)))
 
     @classmethod
     def params(cls) -> dict[str, Any]:

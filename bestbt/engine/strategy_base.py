@@ -125,6 +125,8 @@ class StrategyBase:
         calendar = desk.calendar(symbol)
         if expiry is None:
             expiry = calendar.weekly(desk.unsettled_from)
+        elif not isinstance(expiry, date):
+            raise ExpiryNotFound(f"expiry={expiry!r}: give a date, as self.expiries() lists them.")
         elif expiry not in calendar:
             near = ", ".join(str(d) for d in calendar.from_day(desk.unsettled_from)[:3])
             raise ExpiryNotFound(
@@ -159,6 +161,8 @@ class StrategyBase:
         max_age
             In bars.
         """
+        if not isinstance(offset, int):
+            raise OrderError(f"get_atm(offset={offset!r}): give whole strikes, such as 2 or -1.")
         chain = self.chain(expiry, of=of)
         found = chain.offset(_right(right), offset)
         if isinstance(found, Contract):

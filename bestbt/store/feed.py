@@ -11,7 +11,7 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -96,11 +96,11 @@ def plan(
             raise ContractNotFound(_nothing(symbol, reader.symbols()))
     tz = reader.tz
     covered = {c.spec.symbol: _days(c, tz) for c in stored}
-    first, last = min(a for a, _ in covered.values()), max(b for _, b in covered.values())
+    first, last = max(a for a, _ in covered.values()), min(b for _, b in covered.values())
     asked = _sessions(reader, symbols, start, end)
     if not asked:
         raise DataGap(f"There is no trading day from {start} to {end}; {_covered(covered)}.")
-    if asked[0].day < first or asked[-1].day > last:
+    if asked[0].day < first or asked[-1].day > last:  # the days on which all are stored
         raise DataGap(
             f"{', '.join(symbols)} from {start} to {end} was asked; {_covered(covered)}. "
             "Ask for dates inside, or import the rest."
@@ -324,15 +324,22 @@ class StoreFeed:
         return self._spots[symbol].spec
 
     def expiries(self, symbol: str, asset: AssetType = "option") -> Sequence[Expiry]:
-        """All stored expiries of a symbol from the grid's first day on, by date."""
+        """All expiries of a symbol listed by the grid's end, from its first day on, by date."""
         key = (symbol, asset)
         if key not in self._expiries:
-            first = self._grid.sessions[0].day
-            days = self._reader.expiry_days(asset, symbol)
+            grid = self._grid
+            firsts = self._reader.expiries(asset, symbol)
             self._expiries[key] = [
-                Expiry(day, self._kind(symbol, day, days)) for day in days if day >= first
+                Expiry(day, self._kind(symbol, day, list(firsts)), self._bar_of(first))
+                for day, first in firsts.items()
+                if day >= grid.sessions[0].day and first < grid.end(grid.n - 1)
             ]
         return self._expiries[key]
+
+    def _bar_of(self, time: Ns) -> Ordinal:
+        """Return the bar that holds a time, or the next one to come; 0 before the grid."""
+        bar = self._grid.at_or_before(time)
+        return bar if bar >= 0 and time < self._grid.end(bar) else bar + 1
 
     def _kind(self, symbol: str, day: date, days: Sequence[date]) -> ExpiryKind:
         try:
@@ -353,7 +360,7 @@ class StoreFeed:
                 if stored.first is None or stored.first > self._grid.starts[-1]:
                     continue
                 self._stored[stored.spec] = stored
-                chain.append(Listing(stored.spec, self._grid.at_or_after(stored.first)))
+                chain.append(Listing(stored.spec, self._bar_of(stored.first)))
             self._chains[key] = chain
         return self._chains[key]
 
@@ -384,8 +391,7 @@ class StoreFeed:
                 raise ContractNotFound(f"No {spec} in the store; see `%bestbt coverage`.")
             self._stored[spec] = stored
         key = (spec.asset, stored.id, self._key)
-        contract = stored
-        return self._slabs.get(key, lambda: self._load(contract))
+        return self._slabs.get(key, partial(self._load, stored))
 
     def official_close(self, symbol: str, day: date) -> RawPrice | None:
         """Return the stored official closing value of an index, for settlement."""

@@ -142,11 +142,13 @@ class Reader:
                     return found
         return None
 
-    def expiry_days(self, asset: AssetType, symbol: str) -> list[date]:
-        """All stored expiries of a symbol."""
+    def expiries(self, asset: AssetType, symbol: str) -> dict[date, Ns]:
+        """All stored expiries of a symbol by date, with the first live bar of any contract."""
         table = KINDS[asset].contracts
-        asked = select(table.c.expiration_date).where(_symbol(table) == symbol).distinct()
-        return sorted(row["expiration_date"] for row in self._rows(asked))
+        day, first = table.c.expiration_date, func.min(table.c.first_time)
+        asked = select(day, first.label("first")).where(_symbol(table) == symbol).group_by(day)
+        rows = self._rows(asked.order_by(day))
+        return {r["expiration_date"]: r["first"] for r in rows if r["first"] is not None}
 
     def derivatives_within(self, symbols: Iterable[str], start: Ns, end: Ns) -> bool:
         """Whether a future or option of these symbols has live bars between two times."""

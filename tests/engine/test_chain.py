@@ -141,3 +141,19 @@ def test_contracts_are_found_by_the_name_they_are_shown_with() -> None:
                 s.contract(name)
 
     simulate(script(b0=find), chained([100]))
+
+
+def test_an_expiry_is_not_seen_before_a_contract_of_it_is_listed() -> None:
+    feed = MemoryFeed("NIFTY", ["2024-01-01"], minutes=4)
+    feed.add_index([100] * 4)
+    feed.add_option("2024-01-04", 100, "CE", [5] * 4)
+    feed.add_option("2024-01-11", 100, "CE", [6, 6], first=2)
+    feed.add_option("2024-01-25", 100, "CE", [7] * 4)
+    seen: list[tuple[str, ...]] = []
+
+    class Watch(Strategy):
+        def on_bar(self) -> None:
+            seen.append(tuple(day.isoformat()[-2:] for day in self.expiries()))
+
+    simulate(Watch, feed)
+    assert seen == [("04", "25")] * 2 + [("04", "11", "25")] * 2

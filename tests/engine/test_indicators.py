@@ -40,7 +40,10 @@ def walked(first: int = 0) -> tuple[MemoryFeed, list[Any]]:
 
 
 def frames(bars: list[Any], until: int, step: int) -> list[list[float]]:
-    """Return the closed bars of a timeframe at the end of a bar, recomputed from the start."""
+    """Return the closed bars of a timeframe at the end of a bar, recomputed from the start.
+
+    Stale bars are no part of it; a frame without a live bar repeats the last close.
+    """
     out: list[list[float]] = []
     last: float | None = None
     for day in range(2):
@@ -48,10 +51,10 @@ def frames(bars: list[Any], until: int, step: int) -> list[list[float]]:
             end = min(begin + step, BARS)
             rows = []
             for bar in range(day * BARS + begin, day * BARS + end):
-                row = bars[bar] or (None if last is None else [last] * 4)
-                if row is not None:
-                    rows.append(row)
-                    last = row[3]
+                if bars[bar] is not None:
+                    rows.append(bars[bar])
+            rows = rows or ([] if last is None else [[last] * 4])
+            last = rows[-1][3] if rows else None
             if rows and day * BARS + end - 1 <= until:
                 high, low = max(r[1] for r in rows), min(r[2] for r in rows)
                 out.append([rows[0][0], high, low, rows[-1][3]])
@@ -118,3 +121,22 @@ def test_an_indicator_that_makes_no_sense_is_refused(make: Any, message: str) ->
 
     with pytest.raises(UsageError, match=message):
         simulate(Watch, walked()[0])
+
+
+def test_a_crossing_of_a_coarser_timeframe_is_seen_once_when_its_bar_closes() -> None:
+    feed = MemoryFeed("NIFTY", [DAY], minutes=20)
+    feed.add_index([10] * 5 + [12] * 5 + [10] * 10)
+    seen: list[tuple[int, bool, bool]] = []
+
+    class Watch(Strategy):
+        def init(self) -> None:
+            self.five = self.indicator(lambda close: close, "close", bar="5min")
+            self.line = self.indicator(lambda close: close * 0 + 11, "close")
+
+        def on_bar(self) -> None:
+            up, down = self.crossed_above(self.five, 11), self.crossed_above(self.line, self.five)
+            if up or down:
+                seen.append((self.bar, up, down))
+
+    simulate(Watch, feed)
+    assert seen == [(9, True, False), (14, False, True)]

@@ -88,7 +88,7 @@ def test_a_strike_an_expiry_and_a_right_that_do_not_exist() -> None:
     nearest = r"No NIFTY 130 CE for expiry 2024-01-04; nearest listed strikes are 100."
     with pytest.raises(ContractNotFound, match=nearest):
         simulate(script(b0=lambda s, c: s.option(130, "CE")), feed)
-    with pytest.raises(ExpiryNotFound, match="the store holds 1 from there on"):
+    with pytest.raises(ExpiryNotFound, match="1 are listed from there on"):
         simulate(script(b0=lambda s, c: s.get_weekly_expiry(1)), feed)
     with pytest.raises(OrderError, match=r"'CALL' is no right of an option; it is 'CE'"):
         simulate(script(b0=lambda s, c: s.option(100, "CALL")), feed)
@@ -97,8 +97,9 @@ def test_a_strike_an_expiry_and_a_right_that_do_not_exist() -> None:
 def test_a_strike_is_not_found_before_it_is_listed() -> None:
     feed = MemoryFeed("NIFTY", [DAY], minutes=3)
     feed.add_index([100] * 3)
+    feed.add_option("2024-01-04", 90, "CE", [15, 15, 15])
     feed.add_option("2024-01-04", 100, "CE", [5, 5], first=1)
-    with pytest.raises(ContractNotFound, match="that expiry has no strikes"):
+    with pytest.raises(ContractNotFound, match="nearest listed strikes are 90"):
         simulate(script(b0=lambda s, c: s.option(100, "CE")), feed)
     simulate(script(b1=lambda s, c: s.option(100, "CE")), feed)
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from bestbt.engine.fees import FeeSchedule, ScheduledFees
+from bestbt.engine.grid import time_of_day
 from bestbt.engine.ports import SettlementRule
 from bestbt.engine.settlement import settlement_value
 from bestbt.engine.strategy import Strategy
@@ -167,3 +168,21 @@ def test_the_tax_on_exercise_is_the_holders_and_booked_in_whole_rupees(
     assert sum(-amount for _, amount, _ in books) == tax
     if tax:
         assert books == [("stt", -6_250, 1), ("stt", -3_750, None)]
+
+
+def test_coarse_bars_settle_on_the_bars_that_reach_into_the_window() -> None:
+    feed = MemoryFeed("NIFTY", ["2024-01-04"], minutes=375, step=75 * MINUTE)
+    feed.add_index([100, 100, 100, 100, [104, 110, 90, 96]])
+    feed.add_option("2024-01-04", 90, "CE", [10] * 5)
+    run = simulate(script(b0=sell()), feed)
+    assert [f.price for f in run.result.fills if f.kind == "settlement"] == [10.0]  # mean 100
+
+
+def test_after_a_closing_auction_a_bar_that_began_before_it_settles_on_its_close() -> None:
+    feed = MemoryFeed("NIFTY", ["2024-01-04"], minutes=30, step=10 * MINUTE)
+    feed.market.settlement = lambda symbol, day: SettlementRule(None, time_of_day("09:36"))
+    feed.add_index([100, 100, [100, 107, 99, 103]])
+    feed.add_option("2024-01-04", 90, "CE", [10] * 3)
+    run = simulate(script(b0=sell()), feed)
+    (settled,) = [f for f in run.result.fills if f.kind == "settlement"]
+    assert (settled.price, run.result.estimated[0][1]) == (13.0, "auction")

@@ -12,6 +12,7 @@ from bestbt.engine.simulation import Simulation
 from bestbt.engine.strategy import Strategy, at
 from bestbt.errors import NotRepeatable, StaleHandle, UsageError
 from bestbt.testing import MemoryFeed, simulate
+from bestbt.units import MINUTE
 from tests.engine.kit import DAY, NEXT, buy, call, fills, leave, market, script, sell
 
 NAME = "NIFTY 2024-01-04 100 CE"
@@ -244,3 +245,75 @@ def test_a_contract_being_loaded_by_another_thread_is_not_taken_for_one_without_
     go_on.set()
     other.join(10)
     assert seen is not None
+
+
+class Raises(Strategy):
+    def on_session_end(self) -> None:
+        raise ZeroDivisionError
+
+
+def test_a_half_played_bar_is_not_played_on() -> None:
+    feed = MemoryFeed("NIFTY", ["2024-01-01", "2024-01-02"], minutes=3)
+    feed.add_index([100] * 6)
+    run = simulate(Raises, feed, run=False)
+    with pytest.raises(ZeroDivisionError):
+        run.step(10)
+    with pytest.raises(UsageError, match="raised in the middle of a bar"):
+        run.step()
+    run.back(2)
+    assert (run.bar, run.failed) == (0, False)
+
+
+def test_a_pause_asked_for_during_a_rewind_does_not_hang_it() -> None:
+    feed = market(*range(1, 9))
+    run = simulate(script(), feed)
+    make = run._make_strategy
+
+    def paused() -> Strategy:
+        run.pause()
+        return make()
+
+    run._make_strategy = paused
+    run.back(3)
+    assert run.bar == 4
+
+
+def test_the_last_bar_of_a_session_ends_with_it() -> None:
+    feed = MemoryFeed("NIFTY", ["2024-01-01"], minutes=375, step=60 * MINUTE)
+    feed.add_index([100] * 7)
+    seen: list[str] = []
+
+    class Watch(Strategy):
+        def on_session_end(self) -> None:
+            seen.append(self.now.strftime("%H:%M"))
+
+    run = simulate(Watch, feed, run=False)
+    run.run_to("2024-01-01 15:30")
+    assert (seen, run.finished) == (["15:30"], True)
+
+
+def test_nothing_is_placed_by_hand_after_the_last_bar() -> None:
+    run = simulate(script(), market(5, 5))
+    before = run.result.hash
+    with pytest.raises(UsageError, match="has played its last bar"):
+        run.buy("NIFTY 2024-01-04 100 CE", 1)
+    assert run.result.hash == before
+
+
+def test_a_list_as_parameter_starts_anew_in_each_replay() -> None:
+    class Pops(Strategy):
+        levels = [3, 2, 1]  # noqa: RUF012
+
+        def on_bar(self) -> None:
+            if self.levels:
+                self.buy(call(self), lots=self.levels.pop())
+
+    run = simulate(Pops, market(*[5] * 6))
+    before = run.result.hash
+    run.back(4)
+    assert run.run().result.hash == before
+
+
+def test_a_run_starts_with_a_sessions_first_bar() -> None:
+    with pytest.raises(UsageError, match="starts with a session's first bar"):
+        simulate(script(), market(5, 5, 5), start=1)

@@ -86,7 +86,7 @@ def test_stale_bars_and_ends(week: Store) -> None:
     kept = [bar for bar, i in zip(live, (400, 402, 800, 2000), strict=True) if WEEK.day(i).day != 5]
     assert columns.first == kept[0]
     assert np.flatnonzero(columns.live).tolist() == [bar - columns.first for bar in kept]
-    expiry = grid.session_on(EXPIRY)
+    expiry = grid.session_from(EXPIRY)
     assert columns.end == grid.lasts[expiry] + 1
     assert columns.oi is not None
     assert columns.volume is not None
