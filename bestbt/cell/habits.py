@@ -155,7 +155,7 @@ def _clock(scan: Scan, call: ast.Call) -> Iterator[Problem]:
             call,
             "wall-clock",
             f"{shown}() makes the run wait, and no market time passes",
-            "To act later, use self.after('5min', fn) or @at.",
+            "To act later, use @at or @every.",
             _severity(scan, call),
         )
     elif instead := _CLOCK.get(origin):

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import ast
 import inspect
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 from difflib import get_close_matches
 
 from bestbt.cell.problems import Problem
 from bestbt.cell.scan import FUNCTIONS, Function, Scan, StrategyClass, bound_in, dotted, self_name
-from bestbt.cell.surface import LATER, LIMITS, Surface
+from bestbt.cell.surface import LATER, LATER_ARGUMENTS, LIMITS, Surface
 
 __all__ = ["call_mistake", "members", "nearest"]
+
+_NONE: Mapping[str, str] = MappingProxyType({})
 
 
 def members(scan: Scan, strategy: StrategyClass, known: Surface) -> Iterator[Problem]:
@@ -195,7 +198,8 @@ def _misused(scan: Scan, node: ast.Attribute, known: Surface) -> Iterator[Proble
     parent = scan.parent[node]
     call = parent if isinstance(parent, ast.Call) and parent.func is node else None
     if call is not None and node.attr in known.verbs:
-        if mistake := call_mistake(call, known.verbs[node.attr]):
+        later = LATER_ARGUMENTS.get(node.attr, {})
+        if mistake := call_mistake(call, known.verbs[node.attr], later):
             message, hint = mistake
             yield Problem(
                 call.lineno,
@@ -234,8 +238,12 @@ def _is_tested(parent: ast.AST, node: ast.expr) -> bool:
     return isinstance(parent, ast.BinOp | ast.BoolOp | ast.UnaryOp)
 
 
-def call_mistake(call: ast.Call, signature: inspect.Signature) -> tuple[str, str] | None:
+def call_mistake(
+    call: ast.Call, signature: inspect.Signature, later: Mapping[str, str] = _NONE
+) -> tuple[str, str] | None:
     """Return what is wrong with a call's arguments and what to do; None when they fit.
+
+    Arguments of a later version are *later*, each with what to do until then.
 
     >>> def buy(contract, lots=1): ...
     >>> call_mistake(ast.parse("buy(c, lot=2)").body[0].value, inspect.signature(buy))
@@ -246,6 +254,8 @@ def call_mistake(call: ast.Call, signature: inspect.Signature) -> tuple[str, str
     if not any(p.kind is p.VAR_KEYWORD for p in parameters):
         for keyword in call.keywords:
             if keyword.arg is not None and keyword.arg not in named:
+                if keyword.arg in later:
+                    return f"{keyword.arg}= is not in this version", later[keyword.arg]
                 near = nearest(keyword.arg, named)
                 takes = f"It takes: {', '.join(named)}." if named else "It takes no arguments."
                 hint = f"Did you mean {near!r}?" if near else takes

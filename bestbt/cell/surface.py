@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from bestbt.engine.strategy import HOOKS
 
-__all__ = ["LATER", "LIMITS", "SCHEDULE", "Surface"]
+__all__ = ["LATER", "LATER_ARGUMENTS", "LIMITS", "SCHEDULE", "Surface"]
 
 SCHEDULE = ("at", "every", "when", "on_expiry_day")
 LIMITS = frozenset(
@@ -23,6 +23,25 @@ LATER = LIMITS | {
     *("margin_used", "margin_free", "margin_if", "this_cycle_pnl", "dte_calendar"),
     *("block_for_day", "block_for_n_days", "block_this_week", "block_for_month"),
     *("block_till_monthly_expiry", "unblock", "blocked", "deactivate_positions", "crossed_below"),
+}
+_SIZE = "Size with lots= or qty=."
+_LEAVE = "Test the price in on_bar, then exit."
+_ONE_DAY = "An entry lasts to the end of its session, a stop as long as its position."
+_LATER_ORDER = {
+    **dict.fromkeys(("notional", "pct_balance", "risk", "pct_margin"), _SIZE),
+    **dict.fromkeys(("target", "trail"), _LEAVE),
+    **dict.fromkeys(("reenter", "max_reentries"), "Order again in on_stop."),
+    **dict.fromkeys(("tif", "product"), _ONE_DAY),
+    "price": "There are no limit orders yet: test the price in on_bar, then order.",
+    "group": "Mark orders with tag=.",
+}
+_LATER_FILTER = dict.fromkeys(("tag", "group"), "Ask for each contract, and add.")
+# The same of arguments, by the verb that is to take them, each with what to do until then.
+LATER_ARGUMENTS: Mapping[str, Mapping[str, str]] = {
+    "buy": _LATER_ORDER,
+    "sell": _LATER_ORDER,
+    "get_atm": {"by": "At the money is by the index's newest price."},
+    **dict.fromkeys(("get_pnl", "get_realized_pnl", "get_unrealized_pnl"), _LATER_FILTER),
 }
 
 

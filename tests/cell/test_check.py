@@ -12,6 +12,7 @@ from bestbt.cell.check import Surface, check
 from bestbt.cell.members import _ELSEWHERE
 from bestbt.cell.names import BOUND, LATER, bound_names
 from bestbt.cell.surface import LATER as LATER_MEMBERS
+from bestbt.cell.surface import LATER_ARGUMENTS
 from bestbt.engine import indicators, strategy
 from bestbt.engine.strategy import HOOKS, Strategy
 
@@ -207,6 +208,15 @@ def test_a_limit_that_nothing_reads_has_no_effect(found):
     [
         ("self.sell(self.spot, lot=1)", "unknown argument 'lot'", "Did you mean 'lots'?"),
         ("self.sell(self.spot, stop=1, lots=1)", "unknown argument 'stop'", ""),
+        ("self.sell(self.spot, lots=1, target=5)", "target= is not in this version", "on_bar"),
+        ("self.buy(self.spot, lots=1, trail='2%')", "trail= is not in this version", "on_bar"),
+        ("self.buy(self.spot, price=5)", "price= is not in this version", "no limit orders yet"),
+        ("self.buy(self.spot, risk=5)", "risk= is not in this version", "lots= or qty="),
+        ("self.buy(self.spot, tif='gtc')", "tif= is not in this version", "end of its session"),
+        ("self.buy(self.spot, reenter=2)", "reenter= is not in this version", "on_stop"),
+        ("self.buy(self.spot, group='a')", "group= is not in this version", "tag="),
+        ("self.get_atm('CE', by='future')", "by= is not in this version", "index"),
+        ("self.get_pnl(tag='a')", "tag= is not in this version", "contract"),
         ("self.sell(lots=1)", "missing a required argument: 'contract'", "(contract"),
         ("self.exit_all(1)", "too many positional arguments", "()"),
         ("self.exit_all(tag='x')", "unknown argument 'tag'", "takes no arguments"),
@@ -218,6 +228,12 @@ def test_arguments_are_held_against_the_signature(found, body, message, hint):
     assert slip.code == "arguments"
     assert message in slip.message
     assert hint in slip.hint
+
+
+@pytest.mark.parametrize("verb", LATER_ARGUMENTS)
+def test_what_is_called_missing_is_missing(verb):
+    there = inspect.signature(getattr(Strategy, verb)).parameters
+    assert set(LATER_ARGUMENTS[verb]).isdisjoint(there)
 
 
 @pytest.mark.parametrize("body", ["self.sell(*a, **k)", "self.sell(self.spot, **k)"])
@@ -313,7 +329,7 @@ def test_a_chain_of_calls_is_marked_where_the_mistake_is(found):
         ("from datetime import date", "date.today()", "self.today"),
         ("import time", "time.time()", "self.now"),
         ("from time import time", "time()", "self.now"),
-        ("import time", "time.sleep(1)", "self.after"),
+        ("import time", "time.sleep(1)", "use @at or @every"),
         ("import pandas as pd", "pd.Timestamp.now()", "self.now"),
     ],
 )
