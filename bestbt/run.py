@@ -376,8 +376,9 @@ class Run:
     def _table(self, name: str, make: Callable[[Result], Any]) -> Any:
         if name in self._tables:
             return self._tables[name]
+        final = self.done.is_set()  # before the snapshot: a run may end while a table is made
         made = make(self.result)
-        if self.done.is_set():
+        if final:
             self._tables[name] = made
         return made
 
@@ -448,8 +449,17 @@ class Run:
 
     def summary(self) -> str:
         """Return the run in a page of text; the same text for the same run."""
-        options = {**self.bt.options, "synthetic": self.synthetic, "state": self.state}
+        options = {**self.bt.options, **self._about()}
         return report_summary.summary(self.result, self.title, options)
+
+    def _about(self) -> dict[str, Any]:
+        """What the summary says of the run besides its result."""
+        return {
+            "synthetic": self.synthetic,
+            "state": self.state,
+            "currency": self.currency,
+            "missing_days": self.bt.feed.missing_days,
+        }
 
     def view(self) -> Any:
         """Return the widget that a `%%backtest` cell shows."""

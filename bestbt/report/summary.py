@@ -156,7 +156,7 @@ def _rows(result: Result, options: Mapping[str, Any]) -> list[_Row]:
         ),
         ("Open positions", _open(result, write)),
     ]
-    warnings = _warnings(result, figures)
+    warnings = _warnings(result, figures, options)
     if warnings:
         rows.append(("Warnings", warnings))
     rows.append(("Made with", _choices(options)))
@@ -195,8 +195,12 @@ def _open(result: Result, write: Callable[[float], str]) -> list[str]:
     return lines
 
 
-def _warnings(result: Result, figures: pd.Series[Any]) -> list[str]:
+def _warnings(result: Result, figures: pd.Series[Any], options: Mapping[str, Any]) -> list[str]:
     lines = []
+    missing = options.get("missing_days", ())
+    if missing:
+        shown = ", ".join(str(day) for day in missing[:3]) + (" …" if len(missing) > 3 else "")
+        lines.append(f"{_count(len(missing), 'trading day')} left out, no bars stored: {shown}")
     estimated = figures["estimated_settlements"]
     if estimated:
         lines.append(

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+from datetime import date
 from functools import partial
 from typing import Any
 
@@ -12,7 +13,7 @@ from bestbt.errors import UsageError
 from bestbt.report.stats import stats
 from bestbt.report.summary import amount, by, summary, summary_html
 from bestbt.report.tables import trades
-from bestbt.testing import MemoryFeed, simulate
+from bestbt.testing import MemoryFeed, example_result, simulate
 from tests.report.runs import Churner, Idle, churned, feed, fees
 
 
@@ -192,3 +193,9 @@ def test_an_unknown_key_is_refused_with_a_hint() -> None:
 def test_an_unfinished_run_is_summed_up_as_far_as_it_went() -> None:
     simulation = simulate(Churner, feed(4, 2), fees=fees(), seed=2, run=False).step(100)
     assert "(2 sessions)" in summary(simulation.result, "Churner")
+
+
+def test_days_without_bars_are_named() -> None:
+    options = {"missing_days": (date(2024, 1, 3), date(2024, 1, 4))}
+    text = " ".join(summary(example_result(), "x", options).split())
+    assert "2 trading days left out, no bars stored: 2024-01-03, 2024-01-04" in text

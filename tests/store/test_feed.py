@@ -243,3 +243,25 @@ def test_runs_are_saved_and_listed(store: Store) -> None:
     assert fills["number"].tolist() == [0, 1]
     with pytest.raises(UsageError, match=r"store\.runs"):
         store.saved_run(number + 1)
+
+
+@pytest.mark.parametrize("minutes", [1, 5, 15])
+def test_a_contract_is_listed_with_the_bar_that_holds_its_first_price(
+    week: Store, minutes: int
+) -> None:
+    feed = week.feed("NIFTY", date(2024, 2, 1), date(2024, 2, 9), step=minutes * MINUTE)
+    for row in feed.listed("NIFTY", EXPIRY):
+        columns = feed.columns(row.spec)
+        assert columns is not None
+        assert row.first == columns.first
+    (expiry, *_) = feed.expiries("NIFTY")
+    assert (expiry.day, expiry.first) == (EXPIRY, 0)
+
+
+def test_symbols_are_run_on_days_that_all_of_them_cover(week: Store) -> None:
+    later = WEEK.starts[WEEK.firsts[3] :]
+    with week.importing("made too", synthetic=True) as tx:
+        tx.write(ContractSpec("index", "BANKNIFTY"), later, points(len(later), 9))
+    with pytest.raises(DataGap, match=r"BANKNIFTY.* from 2024-02-06"):
+        week.feed(["NIFTY", "BANKNIFTY"], date(2024, 2, 1), date(2024, 2, 9))
+    assert week.feed(["NIFTY", "BANKNIFTY"], date(2024, 2, 6), date(2024, 2, 9)).grid.n == 4 * 375
