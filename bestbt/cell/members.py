@@ -5,8 +5,8 @@ from __future__ import annotations
 import ast
 import inspect
 from collections.abc import Iterator, Mapping
-from types import MappingProxyType
 from difflib import get_close_matches
+from types import MappingProxyType
 
 from bestbt.cell.problems import Problem
 from bestbt.cell.scan import FUNCTIONS, Function, Scan, StrategyClass, bound_in, dotted, self_name

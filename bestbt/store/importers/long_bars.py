@@ -123,6 +123,8 @@ def _map(headers: Sequence[str], given: Mapping[str, str], file: Path) -> dict[s
                 f"it has {', '.join(headers)}."
             )
     missing = [role for role in _PRICES if role not in found]
+    if "time" in found and not {"datetime", "date"} & found.keys():
+        found["datetime"] = found.pop("time")  # the only one: whether it holds the date is seen
     if "datetime" not in found and "date" not in found:
         missing.append("datetime (or date and time)")
     if missing:
@@ -547,9 +549,9 @@ def read(
         raise ImportRefused(f'stamp={stamp!r} was given; it is "start" or "end".')
     table = _table(file, columns or {})
     report = QualityReport(file.name, table.kind, rows=len(table.line) + len(table.ragged))
-    report.remarks.append(
-        "columns: " + ", ".join(f"{role} = {name}" for role, name in table.headers.items())
-    )
+    renamed = [f"{role} = {name}" for role, name in table.headers.items() if name.lower() != role]
+    if renamed:
+        report.remarks.append("columns: " + ", ".join(renamed))
     report.add(
         "quarantined",
         "ragged-row",
