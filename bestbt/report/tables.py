@@ -38,7 +38,8 @@ __all__ = [
     "trades",
 ]
 
-_CASH = frozenset(("capital", "premium", "settlement"))  # every other account is a charge
+# Every other account is a charge.
+_CASH = frozenset(("capital", "premium", "settlement", "variation"))
 
 
 class OpenLot(NamedTuple):
@@ -325,9 +326,9 @@ def cycles(result: Result) -> pd.DataFrame:
     DataFrame
         legs (contracts in the order they were first traded, comma-separated), entry_time,
         exit_time, dte (sessions from the entry to the nearest expiry of a leg; NA where that
-        lies beyond the data), premium_in (received by sales and settlement), premium_out (paid),
-        pnl (before charges, ``premium_in − premium_out``), charges, worst and best (least and
-        greatest PnL before charges at a bar's close while it was open, its own PnL included),
+        lies beyond the data), premium_in (received by sales and settlement of options and
+        equities; a future has no premium), premium_out (paid), pnl (before charges), charges,
+        worst and best (least and greatest PnL before charges at a bar's close while it was open, its own PnL included),
         exit_reason (of the last fill), group, tag (of the first fill).
 
     Examples
@@ -344,12 +345,14 @@ def cycles(result: Result) -> pd.DataFrame:
         periods.pop()  # it is not flat yet
     charges = charges_by_fill(result)
     gross = _gross(result)
-    received, paid, worst, best, base = [], [], [], [], 0
+    received, paid, made, worst, best, base = [], [], [], [], [], 0
     for period in periods:
-        flows = [-f.qty * f.raw_price * f.contract.factor for f in period]
-        pnl = sum(flows)
-        received.append(sum(x for x in flows if x > 0))
-        paid.append(-sum(x for x in flows if x < 0))
+        flows = [(f, -f.qty * f.raw_price * f.contract.factor) for f in period]
+        pnl = sum(x for _, x in flows)
+        premiums = [x for f, x in flows if f.contract.asset != "future"]
+        received.append(sum(x for x in premiums if x > 0))
+        paid.append(-sum(x for x in premiums if x < 0))
+        made.append(pnl)
         seen = gross[period[0].bar - result.start : period[-1].bar - result.start] - base
         worst.append(min(pnl, int(seen.min(initial=pnl))))
         best.append(max(pnl, int(seen.max(initial=pnl))))
@@ -368,7 +371,7 @@ def cycles(result: Result) -> pd.DataFrame:
             ),
             "premium_in": _money(received),
             "premium_out": _money(paid),
-            "pnl": _money(a - b for a, b in zip(received, paid, strict=True)),
+            "pnl": _money(made),
             "charges": _money(sum(charges[f.id] for f in p) for p in periods),
             "worst": _money(worst),
             "best": _money(best),
@@ -394,7 +397,8 @@ def ledger(result: Result) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        time (start of the bar), account (capital, premium, settlement, or a charge's name),
+        time (start of the bar), account (capital, premium, settlement, variation, or a charge's
+        name),
         symbol ("" where it is of no contract), amount (positive is towards us), cash (after it),
         fill (NA where it is of no fill).
 
