@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -50,6 +51,7 @@ class BestbtMagics(Magics):
         super().__init__(shell)
         self._stores: dict[str | None, Store] = {}
         self._default: str | None = None
+        self._views: dict[tuple[str, str], Any] = {}  # what each cell shows
 
     @cell_magic
     def backtest(self, line: str, cell: str) -> None:
@@ -90,7 +92,19 @@ class BestbtMagics(Magics):
         if errors:
             count = "1 mistake" if len(errors) == 1 else f"{len(errors)} mistakes"
             raise CellError(f"{count} in the cell; nothing was run.", errors)
-        return compile_cell(cell, place.filename, shell.user_ns, place.offset)
+        return compile_cell(cell, place.filename, self._names(cell), place.offset)
+
+    def _names(self, cell: str) -> dict[str, Any]:
+        """Return the notebook's names, without runs that the cell does not name.
+
+        A cell keeps its names for replays: with every older run among them, none would ever go.
+        """
+        shell: Any = self.shell
+        return {
+            name: value
+            for name, value in shell.user_ns.items()
+            if not isinstance(value, Run) or re.search(rf"\b{name}\b", cell)
+        }
 
     def _backtest(self, compiled: CompiledCell, options: CellOptions) -> Backtest:
         chosen: dict[str, Any] = {
@@ -118,9 +132,27 @@ class BestbtMagics(Magics):
         if isinstance(former, Run):
             former.stop()
 
+    def _close_former(self, name: str) -> None:
+        """Close what the cell showed before: its output is gone, and a widget lives until closed.
+
+        With the view goes the last hold on the run's arrays.
+        """
+        former = self._views.pop(self._key(name), None)
+        if former is not None:
+            former.close()
+
+    def _key(self, name: str) -> tuple[str, str]:
+        """Tell cells apart by the id a notebook gives them; without one, by the run's variable."""
+        parent: Any = getattr(self.shell, "get_parent", dict)()
+        cell = parent.get("metadata", {}).get("cellId")
+        return ("variable", name) if cell is None else ("cell", cell)
+
     def _show(self, run: Run, options: CellOptions, place: Place) -> None:
+        self._close_former(options.name)
         if options.view:
-            display(run.view())
+            view = run.view()
+            self._views[self._key(options.name)] = view
+            display(view)
         if not options.step:
             run.resume()
         if options.wait and not options.step:

@@ -120,7 +120,10 @@ class Player:
 
     @contextmanager
     def by_hand(self) -> Iterator[Simulation]:
-        """Hold the simulation, to step or act on; refused while it plays or after its end."""
+        """Hold the simulation, to step or act on; refused while it plays or after its end.
+
+        What the strategy raises ends the run; what is wrong with the call itself does not.
+        """
         with self._guard:
             if not self._idle.is_set():
                 raise UsageError("The run is playing; pause it first: run.pause(), or the button.")
@@ -130,11 +133,17 @@ class Player:
             self.simulation.resume()
         try:
             yield self.simulation
+        except BaseException as error:
+            if self.simulation.failed:
+                self.error = error
+            raise
         finally:
             with self._guard:
                 self._idle.set()
                 if self._stopping:
-                    pass  # stopped under way
+                    self._end("stopped")
+                elif self.error is not None:
+                    self._end("failed")
                 elif self.simulation.finished:
                     self._end("finished")
                 elif self.state == "finished":  # rewound

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from datetime import date, datetime
 from functools import cached_property
 from typing import Any, NamedTuple
+from weakref import WeakSet
 
 import numpy as np
 import numpy.typing as npt
@@ -212,7 +213,7 @@ class Backtest:
             with self.player.by_hand() as simulation:
                 move(simulation)
         finally:
-            self._run._tables.clear()
+            self._run._moved()
         return self._run
 
     # By hand, recorded and replayed
@@ -244,9 +245,20 @@ class Run:
         self.bt = backtest
         self._player = backtest.player
         self._tables: dict[str, Any] = {}
+        self._views: WeakSet[Any] = WeakSet()
 
     def __repr__(self) -> str:
-        return f"<Run {self.title}, {self.state}>"
+        state: str = self.state
+        if state == "paused":
+            at = self.progress.time
+            state += " before the first bar" if at is None else f" at {at:%Y-%m-%d %H:%M}"
+        return f"<Run {self.title}, {state}>"
+
+    def _moved(self) -> None:
+        """Forget what was read of a run that has been moved by hand since; views look again."""
+        self._tables = {}  # another one: a table that is being made now goes into the old
+        for view in list(self._views):
+            view.wake()
 
     # State
 
@@ -299,7 +311,8 @@ class Run:
         """How far the run has come; cheap."""
         simulation, grid = self.bt.simulation, self.grid
         bar = simulation.bar
-        played, bars = bar - self.first_bar + 1, self.last_bar - self.first_bar + 1
+        bars = self.last_bar - self.first_bar + 1
+        played = max(bar - self.first_bar + 1, 0)  # none in the warm-up
         seconds = self._player.seconds
         rate = played / seconds if seconds > 0 else 0.0
         left = (bars - played) / rate if rate > 0 else None
@@ -374,12 +387,13 @@ class Run:
     # Tables
 
     def _table(self, name: str, make: Callable[[Result], Any]) -> Any:
-        if name in self._tables:
-            return self._tables[name]
+        kept = self._tables
+        if name in kept:
+            return kept[name]
         final = self.done.is_set()  # before the snapshot: a run may end while a table is made
         made = make(self.result)
         if final:
-            self._tables[name] = made
+            kept[name] = made
         return made
 
     @property
@@ -465,7 +479,9 @@ class Run:
         """Return the widget that a `%%backtest` cell shows."""
         from bestbt.widgets.view import RunView  # widgets cost half a second to import
 
-        return RunView(self)
+        view = RunView(self)
+        self._views.add(view)
+        return view
 
     def save(self, name: str) -> int:
         """Keep the finished run in its store under a name; return its number there."""

@@ -107,6 +107,10 @@ class Charts:
         if seen == whole != self._whole:
             send(self._x, min=self._whole[0], max=self._whole[1])
 
+    def reopen(self) -> None:
+        """Take the fills away: the run has been taken back to before its end."""
+        self.price.reopen()
+
     def draw(self) -> None:
         """Draw the stretch that is shown."""
         lo, hi = self.seen

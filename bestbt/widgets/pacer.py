@@ -7,15 +7,21 @@ from pathlib import Path
 import anywidget
 import traitlets
 
-__all__ = ["STATIC", "Pacer"]
+__all__ = ["Pacer", "static"]
 
-STATIC = Path(__file__).parent / "static"
+
+def static(name: str) -> str:
+    """Return a file for the browser.
+
+    As text: of a path the library watches the file for changes, and keeps each widget for that.
+    """
+    return (Path(__file__).parent / "static" / name).read_text("utf-8")
 
 
 class Pacer(anywidget.AnyWidget):
     """An invisible widget; it also brings the style sheet of the whole view."""
 
-    _esm = STATIC / "pacer.js"
-    _css = STATIC / "view.css"
+    _esm = static("pacer.js")
+    _css = static("view.css")
     seq = traitlets.Int(0).tag(sync=True)
     ack = traitlets.Int(0).tag(sync=True)

@@ -94,6 +94,12 @@ class PriceChart:
         """Take the fills of a run that has ended."""
         self._marked = mark_fills(self._run)
 
+    def reopen(self) -> None:
+        """Forget the fills: the run goes on."""
+        self._marked = None
+        for mark in self._markers:
+            send(mark, x=NOTHING, y=NOTHING, names=NOTHING)
+
     def draw(self, lo: float, hi: float, newest: Ordinal, days: Ordinals) -> str:
         """Show ``lo … hi`` as far as bar *newest*; return what was drawn, in words."""
         self._separate(days)

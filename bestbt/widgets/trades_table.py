@@ -10,9 +10,11 @@ import pandas as pd
 import traitlets
 
 from bestbt.widgets.format import count, date_time, decimal, money, signed
-from bestbt.widgets.pacer import STATIC
+from bestbt.widgets.pacer import static
 
 __all__ = ["TradesTable", "trade_rows"]
+
+_WAITING = "Trades are listed when the run has ended."
 
 ROWS = 1_000  # more would be slow to lay out; the table says so
 COLUMNS = (
@@ -39,11 +41,11 @@ class TradesTable(anywidget.AnyWidget):
         Called with the number of the row that is clicked.
     """
 
-    _esm = STATIC / "trades.js"
+    _esm = static("trades.js")
     columns = traitlets.List(list(COLUMNS)).tag(sync=True)
     rows: traitlets.List[list[str]] = traitlets.List([]).tag(sync=True)
     tones: traitlets.List[int] = traitlets.List([]).tag(sync=True)
-    note = traitlets.Unicode("Trades are listed when the run has ended.").tag(sync=True)
+    note = traitlets.Unicode(_WAITING).tag(sync=True)
 
     def __init__(self, picked: Callable[[int], None]) -> None:
         super().__init__()
@@ -58,6 +60,11 @@ class TradesTable(anywidget.AnyWidget):
             note = f"The first {count(ROWS)} of {count(len(trades))} trades; run.trades has all."
         with self.hold_sync():
             self.rows, self.tones, self.note = rows, tones, note
+
+    def clear(self) -> None:
+        """Show none: the run goes on."""
+        with self.hold_sync():
+            self.rows, self.tones, self.note = [], [], _WAITING
 
     def _message(self, _: object, content: Any, __: object) -> None:
         row = content.get("row") if isinstance(content, dict) else None

@@ -42,7 +42,8 @@ class RunView(widgets.VBox):  # type: ignore[misc]
     -----
     Only the publisher's thread changes what is seen. It looks at the run thirty times a second
     and sends at most five updates a second, each when the browser has painted the last. It ends
-    when the result is drawn, and comes back for as long as a zoom takes to draw.
+    when the result is drawn, and comes back for as long as a zoom takes to draw, or when the run
+    goes on.
     """
 
     def __init__(self, run: Viewable, *, height: int = 236, **unknown: Any) -> None:
@@ -79,6 +80,17 @@ class RunView(widgets.VBox):  # type: ignore[misc]
         for widget in _reach([self, *self._charts.movers]) - {self}:
             widget.close()
         super().close()
+
+    def wake(self) -> None:
+        """Look at the run again, which has been moved by hand; any thread."""
+        self._publisher.post("wake", self._wake)
+
+    def _wake(self) -> None:
+        if self._over:
+            self._over, self._shown = False, None
+            self._charts.reopen()
+            self._trades.clear()
+        self._look()
 
     def _look_now(self) -> None:
         self._publisher.post("look", self._look)

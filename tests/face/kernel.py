@@ -36,17 +36,29 @@ class FrontEnd:
         self._shown: list[dict[str, Any]] = []
         self._idle: set[str] = set()
 
-    def run(self, code: str, *asked: str) -> Reply:
-        """Run a cell to its end; *asked* are expressions, of literals, to be read after it."""
-        message = self.send(code, *asked)
+    def run(self, code: str, *asked: str, cell: str | None = None) -> Reply:
+        """Run a cell to its end; *asked* are expressions, of literals, to be read after it.
+
+        *cell* is the id of the cell, which some front ends send and others do not.
+        """
+        message = self.send(code, *asked, cell=cell)
         return self.answer(message)
 
-    def send(self, code: str, *asked: str) -> str:
+    def send(self, code: str, *asked: str, cell: str | None = None) -> str:
         """Send a cell and return at once."""
         self._text, self._shown, self._sent = "", [], time.monotonic()
-        wanted = {name: name for name in asked}
-        message: str = self.client.execute(code, user_expressions=wanted)
-        return message
+        content = {
+            "code": code,
+            "silent": False,
+            "store_history": True,
+            "user_expressions": {name: name for name in asked},
+            "allow_stdin": False,
+            "stop_on_error": True,
+        }
+        given = {} if cell is None else {"cellId": cell}
+        message = self.client.session.msg("execute_request", content, metadata=given)
+        self.client.shell_channel.send(message)
+        return str(message["header"]["msg_id"])
 
     def answer(self, message: str) -> Reply:
         """Wait for the end of a cell."""
@@ -110,5 +122,7 @@ class FrontEnd:
             self._shown.append(content["data"])
         elif kind == "comm_open":
             self.widgets[content["comm_id"]] = dict(content["data"].get("state", {}))
+        elif kind == "comm_close":
+            self.widgets.get(content["comm_id"], {})["closed"] = True
         elif kind == "comm_msg" and content["data"].get("method") == "update":
             self.widgets.get(content["comm_id"], {}).update(content["data"]["state"])

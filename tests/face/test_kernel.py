@@ -241,6 +241,68 @@ def test_a_finished_view_has_its_buttons_off(page: FrontEnd) -> None:
     page.until(lambda: all(page.widgets[b].get("disabled") for b in buttons))
 
 
+SHOWN = "%%backtest NIFTY --wait\n" + STRADDLE
+LET_GO = """
+import gc, weakref
+class Gone:
+    "Whether a run is still held."
+    def __init__(self, run): self.run = weakref.ref(run)
+    def __bool__(self): return gc.collect() >= 0 and self.run() is None
+"""
+
+
+def views(page: FrontEnd) -> list[bool]:
+    """Whether the views of the runs so far are still there, oldest first."""
+    shown = [state for state in page.widgets.values() if "bt-view" in state.get("_dom_classes", ())]
+    return [not state.get("closed", False) for state in shown]
+
+
+def test_running_a_cell_again_lets_go_of_the_run_it_showed(page: FrontEnd) -> None:
+    before = len(views(page))
+    page.run(LET_GO)
+    page.run(SHOWN, cell="here")
+    page.run("old = Gone(run)")
+    assert page.ask("bool(old)") is False
+    page.run(SHOWN, cell="here")
+    page.until(lambda: views(page)[before:] == [False, True])
+    assert page.ask("bool(old)") is True
+
+
+def test_running_a_cell_leaves_the_view_of_another(page: FrontEnd) -> None:
+    before = len(views(page))
+    page.run(LET_GO)
+    page.run(SHOWN, cell="one")
+    page.run("old = Gone(run)")
+    page.run(SHOWN, cell="two")
+    page.run(cell(), cell="three")  # the same variable, and no view
+    assert page.ask("bool(old)") is False
+    assert views(page)[before:] == [True, True]
+    page.run(cell(), cell="one")
+    page.until(lambda: views(page)[before:] == [False, True])
+    assert page.ask("bool(old)") is True
+
+
+def test_without_ids_of_cells_the_variable_tells_views_apart(page: FrontEnd) -> None:
+    before = len(views(page))
+    page.run(SHOWN.replace("--wait", "--wait --as first"))
+    page.run(SHOWN)
+    assert views(page)[before:] == [True, True]
+    page.run(SHOWN)
+    page.until(lambda: views(page)[before:] == [True, False, True])
+
+
+def test_a_view_comes_alive_again_when_its_run_is_rewound(page: FrontEnd) -> None:
+    page.run(SHOWN)
+    button = page.button("Pause")
+    page.until(lambda: page.widgets[button].get("disabled"))
+    page.run("run.bt.back(400)")
+    page.until(lambda: page.widgets[button]["description"] == "Resume")
+    assert not page.widgets[button]["disabled"]
+    page.click(button)
+    assert page.ask("(run.wait(30).state, run.done.wait(30))") == ("finished", True)
+    page.until(lambda: page.widgets[button]["disabled"])
+
+
 def test_a_mistake_is_told_by_the_line_of_the_cell(page: FrontEnd) -> None:
     code = cell(body=STRADDLE.replace("lots=1", "lots=0"))
     reply = page.run(code)

@@ -472,6 +472,101 @@ def test_run_raises_what_the_strategy_raises(stage: Stage) -> None:
 # --- by hand
 
 
+OVER_BAR_20: dict[str, tuple[int, Callable[[Backtest], object]]] = {
+    "step": (16, lambda backtest: backtest.step(10)),
+    "run_to a bar": (16, lambda backtest: backtest.run_to(30)),
+    "run_to a moment": (16, lambda backtest: backtest.run_to("2024-01-01 15:00")),
+    "run_to an event": (16, lambda backtest: backtest.run_to("session")),
+    "back": (26, lambda backtest: backtest.back()),
+}
+
+
+@pytest.mark.parametrize("error", [ZeroDivisionError("no lots"), UsageError("no lots")])
+@pytest.mark.parametrize(("bars", "move"), OVER_BAR_20.values(), ids=OVER_BAR_20)
+def test_a_strategy_that_raises_while_a_hand_moves_it_fails(
+    stage: Stage, bars: int, move: Callable[[Backtest], object], error: Exception
+) -> None:
+    armed: list[Exception] = []
+
+    def broken() -> None:
+        if armed:
+            raise armed[0]
+
+    stage.gate.set()
+    backtest = stage.held(at=20, then=broken)
+    run = backtest.step(bars)
+    armed.append(error)
+    with pytest.raises(type(error), match="no lots"):
+        move(backtest)
+    assert (run.state, run.done.is_set(), run.bt.simulation.bar) == ("failed", True, 20)
+    assert "no lots" in str(run.failure)
+    assert "at 2024-01-01 09:36 of the run" in str(run.failure)
+    with pytest.raises(type(error), match="no lots"):
+        run.wait()
+    with pytest.raises(UsageError, match="has failed; start it anew"):
+        backtest.step()
+
+
+def test_what_is_wrong_with_a_call_leaves_the_run_as_it_was(stage: Stage, whole: Run) -> None:
+    backtest = stage.straddle()
+    run = backtest.step(30)
+    for call in (
+        lambda: backtest.step(0),
+        lambda: backtest.back(0),
+        lambda: backtest.run_to("fil"),
+        lambda: backtest.run_to("2024-01-01 09:20"),
+        lambda: backtest.buy("NIFTY", 1),
+        lambda: backtest.buy("NIFTY 2024-01-25 FUT", 0),
+        lambda: backtest.exit("NIFTY 2024-01-25 99999 CE"),
+    ):
+        with pytest.raises(UsageError):
+            call()
+        assert (run.state, run.failure, run.done.is_set()) == ("paused", None, False)
+    run.resume()
+    assert run.wait(LONG).state == "finished"
+    assert run.hash == whole.hash
+
+
+def test_a_stop_under_way_counts_more_than_what_the_hook_raises(stage: Stage) -> None:
+    def stopped() -> None:
+        backtest.player.stop()
+        raise ZeroDivisionError("no lots")
+
+    stage.gate.set()
+    backtest = stage.held(at=20, then=stopped)
+    with pytest.raises(ZeroDivisionError):
+        backtest.step(30)
+    assert (backtest._run.state, backtest.failure) == ("stopped", None)
+
+
+class Watching:
+    """Counts how often it is told to look again."""
+
+    def __init__(self, run: Run) -> None:
+        self.run, self.seen = run, list[str]()
+        run._views.add(self)
+
+    def wake(self) -> None:
+        self.seen.append(self.run.state)
+
+
+def test_views_look_again_after_each_move_by_hand(stage: Stage) -> None:
+    backtest = stage.straddle()
+    view = Watching(backtest.run())
+    backtest.back(400)
+    backtest.exit_all()
+    with pytest.raises(UsageError):
+        backtest.step(0)
+    backtest.run_to("2024-01-05 15:30")
+    assert view.seen == ["paused", "paused", "paused", "finished"]
+
+
+def test_a_run_does_not_keep_a_view(stage: Stage) -> None:
+    run = stage.straddle().step()
+    Watching(run)
+    assert len(run._views) == 0
+
+
 def test_a_hand_is_refused_while_it_plays(stage: Stage) -> None:
     backtest = stage.held()
     started(stage, backtest)

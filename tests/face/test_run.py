@@ -246,6 +246,25 @@ def test_other_orders_have_another_hash(store: Store, plain: Run) -> None:
     assert day(store, params={"lots": 2}).hash != plain.hash
 
 
+def test_a_run_says_where_it_stands(store: Store) -> None:
+    backtest = Backtest(Once, store, "NIFTY", start=DAY)
+    title = f"Once · NIFTY · {DAY} … 2024-01-05"
+    run = backtest._run
+    assert repr(run) == f"<Run {title}, paused before the first bar>"
+    backtest.step(16)
+    assert repr(run) == f"<Run {title}, paused at 2024-01-02 09:31>"
+    backtest.run_to("2024-01-05 15:30")
+    assert repr(run) == f"<Run {title}, finished>"
+
+
+def test_no_bar_is_played_in_the_warmup(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    backtest = Backtest(Once, store, "NIFTY", start="2024-01-04", warmup=2)
+    for bar in (-1, 0, 749):
+        monkeypatch.setattr(backtest.simulation.desk.clock, "bar", bar)
+        assert backtest._run.progress.bar == 0
+        assert backtest._run.progress.time is None
+
+
 # --- saving
 
 

@@ -142,6 +142,15 @@ def test_names_of_the_notebook_are_seen(notebook: Notebook) -> None:
     assert set(notebook.names["run"].fills["qty"]) == {3 * 50}  # NIFTY's lot of that January
 
 
+def test_a_cell_keeps_no_run_that_it_does_not_name(notebook: Notebook) -> None:
+    notebook(cell())
+    notebook(cell("--as second"))
+    assert "run" not in notebook.names["second"].bt.cell._given
+    body = STRADDLE.replace("lots=1", "lots=len(run.trades)")
+    assert notebook(cell("--as third", body=body)).error is None
+    assert set(notebook.names["third"].fills["qty"]) == {10 * 50}
+
+
 def test_set_gives_parameters(notebook: Notebook) -> None:
     notebook(cell("--set stop=1000% --as wide"))
     notebook(cell("--as tight --set stop=5%"))

@@ -154,6 +154,48 @@ def test_a_finished_run(stage: Callable[..., Stage]) -> None:
     assert it.view._publisher.step() is None, "nothing is left to do once the result is drawn"
 
 
+def test_a_view_comes_alive_again_when_its_run_is_rewound(stage: Callable[..., Stage]) -> None:
+    it = stage(sessions=10, trades=20)
+    it.run.advance(it.run.grid.n)
+    it.run.end("finished")
+    it.later()
+    assert len(it.view._trades.rows) == 20
+    it.run.done.clear()
+    it.run.state = "paused"
+    it.run.advance(1000 - it.run.grid.n)
+    it.view.wake()
+    it.later()
+    assert "Paused at" in it.text
+    assert "1,000 of 3,750" in it.text
+    pause, stop = it.view._header._pause, it.view._header._stop
+    assert (pause.description, pause.disabled, stop.disabled) == ("Resume", False, False)
+    chart = it.view._charts.price
+    assert sum(len(mark.x) for mark in chart._markers) == 0
+    assert np.nanmax(chart._wicks.x) < 1000, "the chart must not show what is to come again"
+    assert it.view._charts.equity._line.x.max() < 1000
+    assert it.view._trades.rows == []
+    assert "when the run has ended" in it.view._trades.note
+    it.run.advance(it.run.grid.n)
+    it.run.end("finished")
+    it.later()
+    assert "Finished at" in it.text
+    assert len(it.view._trades.rows) == 20
+    assert sum(len(mark.x) for mark in chart._markers) > 0
+    assert pause.disabled
+
+
+def test_waking_a_view_that_is_awake_or_closed_changes_nothing(stage: Callable[..., Stage]) -> None:
+    it = stage(sessions=2, trades=0)
+    it.later()
+    seq = it.view._pacer.seq
+    it.view.wake()
+    it.later()
+    assert it.view._pacer.seq == seq
+    it.view.close()
+    it.view.wake()
+    assert it.view._publisher.step() is None
+
+
 def test_a_run_that_is_stopped_is_shown_as_far_as_it_went(stage: Callable[..., Stage]) -> None:
     it = stage(sessions=10, trades=20)
     it.run.advance(1000)
