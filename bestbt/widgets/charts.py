@@ -67,7 +67,7 @@ class Charts:
                 bar,
                 _titled(run.symbol, self.price.figure),
                 _titled(f"Profit and loss, {run.currency}", self.equity.equity),
-                _titled(f"Drawdown, {run.currency}", self.equity.drawdown),
+                _titled(f"Drawdown, {run.currency}", self.equity.drawdown, low=True),
             ]
         )
         self.box.add_class("bt-charts")
@@ -141,8 +141,11 @@ class Charts:
             pane.interaction = mover if self._mode.value else None
 
 
-def _titled(title: str, pane: Any) -> Any:
+def _titled(title: str, pane: Any, low: bool = False) -> Any:
+    """Put a pane's title in its upper left corner; in the lower one where the line runs above."""
     label = widgets.HTML(f'<span class="bt-pane-title">{escape(title)}</span>')
     box = widgets.Box([label, pane])
     box.add_class("bt-pane")
+    if low:
+        box.add_class("bt-low")
     return box
