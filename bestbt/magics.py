@@ -10,7 +10,7 @@ from typing import Any
 from IPython.core.display_functions import display as _display
 from IPython.core.magic import Magics, cell_magic, line_magic, magics_class
 
-from bestbt.cell.check import check
+from bestbt.cell.check import Problem, check
 from bestbt.cell.compile import (
     CompiledCell,
     compile_cell,
@@ -63,9 +63,13 @@ class BestbtMagics(Magics):
             if options.help:
                 print(options.help)
                 return
-            compiled = self._compile(cell, place)
-            if options.check_only or compiled is None:
+            errors = self._check(cell, place)
+            if options.check_only:
                 return
+            if errors:
+                count = "1 mistake" if len(errors) == 1 else f"{len(errors)} mistakes"
+                raise CellError(f"{count} in the cell; nothing was run.", errors)
+            compiled = compile_cell(cell, place.filename, self._names(cell), place.offset)
             if options.save and (options.step or not options.wait):
                 raise UsageError(
                     f"--save keeps a finished run: add --wait, or type {options.name}.save("
@@ -81,18 +85,15 @@ class BestbtMagics(Magics):
         shell.push({**compiled.names, options.name: run})
         self._show(run, options, place)
 
-    def _compile(self, cell: str, place: Place) -> CompiledCell:
+    def _check(self, cell: str, place: Place) -> list[Problem]:
+        """Show what is wrong with a cell by its lines; return what keeps it from running."""
         shell: Any = self.shell
         problems = check(cell, Surface.of(Strategy), shell.user_ns)
         if problems:
             text = render_problems_text(problems, cell, place.offset)
             html = render_problems_html(problems, cell, place.offset)
             display({"text/plain": text, "text/html": html}, raw=True)
-        errors = [p for p in problems if p.severity == "error"]
-        if errors:
-            count = "1 mistake" if len(errors) == 1 else f"{len(errors)} mistakes"
-            raise CellError(f"{count} in the cell; nothing was run.", errors)
-        return compile_cell(cell, place.filename, self._names(cell), place.offset)
+        return [p for p in problems if p.severity == "error"]
 
     def _names(self, cell: str) -> dict[str, Any]:
         """Return the notebook's names, without runs that the cell does not name.

@@ -328,7 +328,8 @@ def cycles(result: Result) -> pd.DataFrame:
         exit_time, dte (sessions from the entry to the nearest expiry of a leg; NA where that
         lies beyond the data), premium_in (received by sales and settlement of options and
         equities; a future has no premium), premium_out (paid), pnl (before charges), charges,
-        worst and best (least and greatest PnL before charges at a bar's close while it was open, its own PnL included),
+        worst and best (least and greatest PnL before charges at a bar's close while it was open,
+        its own PnL included),
         exit_reason (of the last fill), group, tag (of the first fill).
 
     Examples

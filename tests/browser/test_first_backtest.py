@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import date
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import expect
@@ -29,7 +29,7 @@ class ShortStraddle(Strategy):
 
 # two milliseconds of work a bar: the engine is busy all the time
 BUSY = """\
-%%backtest NIFTY --as busy
+%%backtest NIFTY --to 2024-01-12 --as busy
 class Busy(Strategy):
     def on_bar(self):
         total = 0
@@ -47,10 +47,13 @@ class Hangs(Strategy):
 """
 
 
+NOTEBOOK = Path(__file__).parents[2] / "notebooks" / "01-first-backtest.ipynb"
+
+
 @pytest.fixture(scope="session", autouse=True)
 def demo(server: Server) -> None:
     store = Store.open(server.store)
-    write_demo(store, "NIFTY", date(2024, 1, 1), date(2024, 1, 12))
+    write_demo(store)
     store.close()
 
 
@@ -127,3 +130,22 @@ def test_a_mistake_is_shown_by_the_line_of_the_cell(lab: Lab) -> None:
     expect(output).to_contain_text(re.compile("line 8.*get_atm", re.DOTALL))
     lab.wait_idle()
     lab.screenshot("mistake")
+
+
+def test_the_first_notebook_runs_from_top_to_bottom(lab: Lab) -> None:
+    lab.open_notebook(NOTEBOOK)
+    lab.page.get_by_text("Edit", exact=True).first.click()
+    lab.page.locator(".lm-Menu-item[data-command='editmenu:clear-all']").click()
+    expect(lab.page.locator(".jp-OutputArea-output")).to_have_count(0)
+
+    lab.run_all()
+
+    views = lab.page.locator(".bt-view")
+    expect(views.first.locator(".bt-state")).to_have_text("Finished")
+    expect(views.first.locator(".bqplot path.line").first).to_be_attached()
+    expect(views.nth(1).locator(".bt-state")).to_have_text("Paused")  # the one that is stepped
+    expect(lab.page.get_by_text("Did you mean self.get_atm?").first).to_be_attached()
+    errors = lab.page.locator("[data-mime-type='application/vnd.jupyter.error']")
+    expect(errors).to_have_count(0)
+    views.first.scroll_into_view_if_needed()
+    lab.screenshot("notebook")
