@@ -149,6 +149,8 @@ def _run(given: argparse.Namespace) -> None:
     if options.help:
         print(options.help)
         return
+    if options.step:
+        raise UsageError("--step is for notebooks; in Python, bestbt.Backtest(…) has step().")
     _check(given)
     if options.check_only:
         return

@@ -114,8 +114,9 @@ class Simulation:
         self.feeder = PriceFeeder(desk, strategy)
         self.strategy, self.desk = strategy, desk
         self._applied = 0
-        self.failed = False
+        self.failed = True  # until it stands before its first bar
         strategy.init()
+        self.failed = False
         self._apply_interventions()  # those from before the first bar
 
     @property
