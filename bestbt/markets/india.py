@@ -318,7 +318,7 @@ def find_expiry(symbol: str, named: date) -> Expiry | None:
     Examples
     --------
     >>> find_expiry("BANKNIFTY", date(2023, 9, 7))  # listed as a Thursday, re-dated
-    Expiry(day=datetime.date(2023, 9, 6), kind='weekly')
+    Expiry(day=datetime.date(2023, 9, 6), kind='weekly', first=0)
     """
     name = _known(symbol)
     near = list(_around(name, named, named))
