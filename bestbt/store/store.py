@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import threading
+import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -66,6 +67,8 @@ class Store:
         self._reader = Reader(engine, self._calendar)
         self._plans: OrderedDict[tuple[Any, ...], Plan] = OrderedDict()
         self._lock = threading.Lock()
+        # A store that is let go of without close() still gives its connections back.
+        weakref.finalize(self, engine.dispose)
 
     @classmethod
     def open(cls, url_or_path: str | os.PathLike[str] | None = None) -> Store:
@@ -172,10 +175,10 @@ class Store:
         Parameters
         ----------
         path
-            The file. What it is, is seen from its content.
+            The file, or the folder of chain snapshots. What it is, is seen from its content.
         format
             Name of a format, to leave no doubt: `"long-bars"` (minute bars with a symbol column,
-            Parquet or CSV, gzipped or not).
+            Parquet or CSV, gzipped or not), `"chain-snapshots"` (a folder or tar archive).
         symbol
             Name of the instrument, for a file of one index or share that names none or a wrong one.
         progress
@@ -197,7 +200,7 @@ class Store:
             The file cannot be understood, or none of its rows could be stored. Nothing was stored.
         """
         file = Path(path).expanduser()
-        if not file.is_file():
+        if not file.is_file() and not any(file.rglob("*.csv")):
             what = "a folder" if file.is_dir() else "not there"
             raise ImportRefused(f"{file} is {what}; give the path of a data file.")
         again = bool(options.pop("again", False))
@@ -232,7 +235,8 @@ class Store:
             for done, (spec, live) in enumerate(bars):
                 if check_level and spec.expiry is None:
                     self._check_level(spec, live.starts, live.points, given)
-                tx.write(spec, live.starts, live.points, live.volume, live.oi, step=sheet.step)
+                columns = (live.volume, live.oi, live.bid, live.ask)
+                tx.write(spec, live.starts, live.points, *columns, step=sheet.step)
                 spans.append((int(live.starts[0]), int(live.starts[-1])))
                 name = f"{spec.symbol} {spec.asset}"
                 report.symbols[name] = report.symbols.get(name, 0) + len(live)
@@ -595,6 +599,10 @@ def _bar(step: Ns) -> str:
 
 
 def _sha256(file: Path) -> str:
+    if file.is_dir():
+        names = sorted(f.relative_to(file).as_posix() for f in file.rglob("*.csv"))
+        lines = (f"{name} {_sha256(file / name)}\n" for name in names)
+        return hashlib.sha256("".join(lines).encode()).hexdigest()
     with file.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
