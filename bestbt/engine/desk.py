@@ -10,7 +10,7 @@ from bisect import bisect_left
 from collections.abc import Mapping
 from datetime import date, timedelta
 from numbers import Real
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from bestbt.engine.chain import OptionChain
 from bestbt.engine.contract import Contract, Option
@@ -31,7 +31,7 @@ from bestbt.errors import (
     UsageError,
     did_you_mean,
 )
-from bestbt.units import MINUTE, POINTS, Money, Ns, Ordinal, Price, Qty, RawMoney, money
+from bestbt.units import MINUTE, POINTS, Money, Ns, Ordinal, Price, Qty, RawMoney, RawPrice, money
 
 __all__ = ["Desk", "LogEntry"]
 
@@ -272,7 +272,11 @@ class Desk:
         type: OrderType,
         kind: OrderKind,
         tag: str,
-        **terms: Any,
+        tif: Literal["day", "gtc"] = "day",
+        trigger: RawPrice = 0,
+        until: Ordinal | None = None,
+        sl: Level | None = None,
+        parent: int | None = None,
     ) -> Order:
         bar = self.clock.bar
         at_close = self.at_close and type == "market"
@@ -285,8 +289,12 @@ class Desk:
             placed=bar,
             time=self.now,
             since=POINTS * bar + POINTS - 1 if at_close else POINTS * (bar + 1),
+            trigger=trigger,
+            until=until,
+            sl=sl,
+            parent=parent,
+            tif=tif,
             tag=tag,
-            **terms,
         )
         self.orders.append(order)
         self.exchange.submit(order)

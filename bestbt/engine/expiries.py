@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import date
-from itertools import islice
 
 from bestbt.engine.grid import Clock
 from bestbt.engine.ports import Expiry, ExpiryKind
@@ -51,7 +50,8 @@ class ExpiryCalendar:
 
     def from_day(self, first: date) -> list[date]:
         """All expiries on or after a day (the first that is not settled)."""
-        return [e.day for e in self._from(first)]
+        later = self._all[bisect_left(self._days, first) :]
+        return [e.day for e in later if self._is_listed(e)]
 
     def weekly(self, first: date, n: int = 0) -> date:
         """Return the n-th listed expiry on or after a day; the monthly counts as its own week's."""
@@ -64,21 +64,16 @@ class ExpiryCalendar:
     def _is_listed(self, expiry: Expiry) -> bool:
         return expiry.first <= max(self._clock.bar, 0)
 
-    def _from(self, first: date) -> Iterator[Expiry]:
-        at = bisect_left(self._days, first)
-        return (e for e in islice(self._all, at, None) if self._is_listed(e))
-
     def _nth(self, first: date, n: int, what: str) -> date:
         if n < 0:
             raise ExpiryNotFound(f"{what} {n} asked; n counts from 0, the nearest not yet settled.")
-        monthly = what == "monthly expiry"
-        left = n
-        for expiry in self._from(first):
-            if monthly and expiry.kind != "monthly":
-                continue
-            if not left:
-                return expiry.day
-            left -= 1
+        left, bar, any_kind = n, max(self._clock.bar, 0), what == "expiry"
+        for at in range(bisect_left(self._days, first), len(self._all)):
+            expiry = self._all[at]
+            if expiry.first <= bar and (any_kind or expiry.kind == "monthly"):
+                if not left:
+                    return expiry.day
+                left -= 1
         raise ExpiryNotFound(
             f"No {self.symbol} {what} number {n} on or after {first}: {n - left} are listed from "
             "there on. Import more expiries, or ask for a nearer one."

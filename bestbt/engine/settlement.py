@@ -59,11 +59,14 @@ def mean_of_last(grid: Grid, columns: PriceColumns, bar: Ordinal, window: Ns) ->
     first = max(first, grid.firsts[session], columns.first)
     if first > bar:
         return None
-    live = columns.live[first - columns.first : bar + 1 - columns.first]
-    if not live.any():
+    low, high = first - columns.first, bar + 1 - columns.first
+    points, count = columns.points[POINTS * low : POINTS * high], high - low
+    if not columns.all_live:
+        live = columns.live[low:high]
+        points, count = points.reshape(-1, POINTS)[live].ravel(), int(live.sum())
+    if not count:
         return None
-    quads = columns.points.reshape(-1, POINTS)[first - columns.first : bar + 1 - columns.first]
-    return half_up(int(quads[live].sum(dtype=np.int64)), POINTS * int(live.sum()))
+    return half_up(int(points.sum(dtype=np.int64)), POINTS * count)
 
 
 def settlement_value(
