@@ -29,7 +29,7 @@ from bestbt.store.schema import KINDS
 from bestbt.store.segments import Bars
 from bestbt.units import DAY, SECOND, Ns
 
-__all__ = ["Calendar", "Rows", "Sheet", "local_days", "sanitise"]
+__all__ = ["Calendar", "Rows", "Sheet", "local_days", "reason_outside", "sanitise"]
 
 _I64 = npt.NDArray[np.int64]
 _F64 = npt.NDArray[np.float64]
@@ -120,6 +120,8 @@ class Rows:
     close: _F64
     volume: _F64 | None
     oi: _F64 | None
+    bid: _F64 | None = None  # in currency, NaN where missing
+    ask: _F64 | None = None
 
     def keep(self, mask: npt.NDArray[Any]) -> None:
         """Drop the rows outside a mask, or put them in an order."""
@@ -184,6 +186,8 @@ def sanitise(sheet: Sheet, calendar: Calendar) -> Iterator[tuple[ContractSpec, B
                 path_points(*(price[here].astype(np.int64) for price in prices)),
                 None if rows.volume is None else rows.volume[here].astype(np.int64),
                 None if rows.oi is None else rows.oi[here].astype(np.int64),
+                None if rows.bid is None else rows.bid[here].astype(np.int32),
+                None if rows.ask is None else rows.ask[here].astype(np.int32),
             ),
         )
 
@@ -207,6 +211,9 @@ def _prices(rows: Rows, scale: _I64, quarantine: _Rule, repair: _Rule) -> None:
     high, low = raw.max(axis=0), raw.min(axis=0)
     repair("extremes-mended", (high != raw[1]) | (low != raw[2]))
     rows.open, rows.high, rows.low, rows.close = raw[0], high, low, raw[3]
+    for side in ("bid", "ask"):
+        if (quote := getattr(rows, side)) is not None:
+            setattr(rows, side, np.rint(np.where(quote > 0, quote, 0) * scale[rows.code]))
 
 
 def _sessions(
@@ -238,7 +245,7 @@ def _sessions(
                     why[here] = "no-schedule"
                     unsourced.setdefault(text.partition(";")[0], day)
         why[mine] = np.where(
-            why[mine] == "", _reason(rows.start[mine], days[mine], sessions, step), why[mine]
+            why[mine] == "", reason_outside(rows.start[mine], days[mine], sessions, step), why[mine]
         )
         of_spot = mine & spot[rows.code]
         if sessions and of_spot.any():
@@ -251,8 +258,13 @@ def _sessions(
         why = why[~mask]
 
 
-def _reason(starts: _I64, days: _I64, sessions: Sequence[Session], step: Ns) -> npt.NDArray[Any]:
-    """Return why each start is no bar of the sessions; "" where it is one."""
+def reason_outside(
+    starts: _I64, days: _I64, sessions: Sequence[Session], step: Ns
+) -> npt.NDArray[Any]:
+    """Return why each start is no bar of the sessions; "" where it is one.
+
+    *days* are the starts' local dates, as days since 1970.
+    """
     if not sessions:
         return np.full(len(starts), "no-session", dtype="U20")
     session_days = np.array([s.day.toordinal() - _EPOCH for s in sessions])
@@ -329,10 +341,13 @@ def _one_row_a_bar(rows: Rows, quarantine: _Rule, repair: _Rule) -> None:
 
 
 def _volume(rows: Rows, specs: Sequence[ContractSpec], quarantine: _Rule, repair: _Rule) -> None:
-    """Make volume and open interest whole; a traded contract's bar without volume is stale."""
+    """Make volume and open interest whole; a bar without a trade or quote is stale."""
     if rows.volume is not None:
         tradable = np.array([s.asset != "index" for s in specs], dtype=bool)[rows.code]
-        quarantine("no-trade", (rows.volume == 0) & tradable)
+        quoted = np.zeros(len(rows.line), dtype=bool)
+        for quote in (rows.bid, rows.ask):
+            quoted |= False if quote is None else quote > 0
+        quarantine("no-trade", (rows.volume == 0) & tradable & ~quoted)
         tradable = np.array([s.asset != "index" for s in specs], dtype=bool)[rows.code]
         wrong = ~(rows.volume >= 0)  # also where it is not a number
         repair("volume-mended", wrong & tradable)

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from bestbt.errors import ImportRefused, did_you_mean
 from bestbt.markets.india import India
-from bestbt.store.importers import long_bars
+from bestbt.store.importers import chain_snapshots, long_bars
 from bestbt.store.importers.long_bars import contract
 from bestbt.store.sanitise import Sheet
 
 __all__ = ["FORMATS", "contract", "read"]
 
-FORMATS = {"long-bars": long_bars.read}
+FORMATS: dict[str, Callable[..., Sheet]] = {
+    "long-bars": long_bars.read,
+    "chain-snapshots": chain_snapshots.read,
+}
 
 
 def read(
@@ -22,4 +26,5 @@ def read(
     """Read a file in the format named, or in the one that its content shows."""
     if format is not None and format not in FORMATS:
         raise ImportRefused(f"No format {format!r}. {did_you_mean(format, FORMATS)}")
-    return FORMATS[format or "long-bars"](file, market, symbol=symbol, **options)
+    shown = "chain-snapshots" if chain_snapshots.is_archive(file) else "long-bars"
+    return FORMATS[format or shown](file, market, symbol=symbol, **options)
