@@ -15,16 +15,17 @@ from typing import TYPE_CHECKING, Any, Protocol
 from bestbt.engine.grid import Clock, Grid
 from bestbt.engine.ports import AssetType, ContractSpec
 from bestbt.engine.prices import PriceColumns
-from bestbt.errors import InvariantError
-from bestbt.units import MONEY_SCALE, POINTS, Money, Price, RawPrice, Right
+from bestbt.errors import InvariantError, OrderError, did_you_mean
+from bestbt.units import MONEY_SCALE, POINTS, Money, Price, Qty, RawPrice, Right
 
 if TYPE_CHECKING:  # what a contract's own verbs hand back
-    from bestbt.engine.order import Order
+    from bestbt.engine.order import Order, OrderType
     from bestbt.engine.position import Position
 
 __all__ = ["Contract", "ContractState", "Option", "Trader"]
 
 _NAN = math.nan
+_TERMS = ("lots", "qty", "type", "trigger", "sl", "tag")
 
 
 class ContractState(enum.Enum):
@@ -44,7 +45,17 @@ class Trader(Protocol):
         """Load the prices of a contract."""
         ...
 
-    def enter(self, contract: Contract | None, side: int, **terms: Any) -> Order | None:
+    def enter(
+        self,
+        contract: Contract | None,
+        side: int,
+        lots: int | None = None,
+        qty: Qty | None = None,
+        type: OrderType = "market",
+        trigger: Price | None = None,
+        sl: Price | str | None = None,
+        tag: str = "",
+    ) -> Order | None:
         """Place an order that opens or adds."""
         ...
 
@@ -249,11 +260,11 @@ class Contract:
 
     def buy(self, lots: int | None = None, **terms: Any) -> Order | None:
         """Buy; see `Strategy.buy`."""
-        return self._desk.enter(self, +1, lots=lots, **terms)
+        return self._desk.enter(self, +1, lots=lots, **_known("buy", terms))
 
     def sell(self, lots: int | None = None, **terms: Any) -> Order | None:
         """Sell; see `Strategy.sell`."""
-        return self._desk.enter(self, -1, lots=lots, **terms)
+        return self._desk.enter(self, -1, lots=lots, **_known("sell", terms))
 
     def exit(self) -> Order | None:
         """Close what is held of it at the next bar."""
@@ -262,6 +273,14 @@ class Contract:
     def get_pnl(self) -> Money:
         """Realized and unrealized profit in this contract, before charges."""
         return self._desk.pnl(self)
+
+
+def _known(verb: str, terms: dict[str, Any]) -> dict[str, Any]:
+    """Refuse an unknown option of an order by name."""
+    for name in terms:
+        if name not in _TERMS:
+            raise OrderError(f"{verb}() has no option {name!r}. {did_you_mean(name, _TERMS)}")
+    return terms
 
 
 class Option(Contract):

@@ -85,6 +85,7 @@ class Desk:
         self.orders: list[Order] = []
         self.log: list[LogEntry] = []
         self.dirty = False
+        self._max_wait = max(_MAX_WAIT // self.grid.step, 1)  # bars
         self.why_none = "it is None"  # why the newest pick found nothing
         self.estimated: list[tuple[Contract, str]] = []  # settlements not on an official close
         self._contracts: dict[ContractSpec, Contract] = {}
@@ -184,21 +185,15 @@ class Desk:
         self,
         contract: Contract | None,
         side: int,
-        *,
         lots: int | None = None,
         qty: Qty | None = None,
         type: OrderType = "market",
         trigger: Price | None = None,
         sl: Price | str | None = None,
         tag: str = "",
-        **unknown: Any,
     ) -> Order | None:
         """Place an order that opens or adds; see `Strategy.buy`."""
         verb = "buy" if side > 0 else "sell"
-        if unknown:
-            name = sorted(unknown)[0]
-            known = ("lots", "qty", "type", "trigger", "sl", "tag")
-            raise OrderError(f"{verb}() has no option {name!r}. {did_you_mean(name, known)}")
         if contract is None:
             self.note("refused", f"{verb}(None): {self.why_none}")
             return None
@@ -214,17 +209,9 @@ class Desk:
         elif trigger is not None:
             raise OrderError(f"{verb}(trigger={trigger!r}) goes with type='slm'.")
         level = None if sl is None else Level.parse(sl)
-        wait = max(_MAX_WAIT // self.grid.step, 1)
-        now = self.clock.bar
+        until = self.clock.bar + self._max_wait if type == "market" else None
         return self._place(
-            contract,
-            side * units,
-            type=type,
-            kind="entry",
-            trigger=raw_trigger,
-            until=now + wait if type == "market" else None,
-            sl=level,
-            tag=tag,
+            contract, side * units, type, "entry", tag, "day", raw_trigger, until, level
         )
 
     def _units(self, verb: str, contract: Contract, lots: int | None, qty: Qty | None) -> Qty:
@@ -268,7 +255,6 @@ class Desk:
         self,
         contract: Contract,
         qty: Qty,
-        *,
         type: OrderType,
         kind: OrderKind,
         tag: str,

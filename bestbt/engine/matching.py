@@ -91,6 +91,9 @@ def parse_slippage(
     )
 
 
+_AHEAD = 1024  # points searched at once: one search of this many costs hardly more than of few
+
+
 class SimulatedExchange:
     """Keeps working orders and says which trades next.
 
@@ -153,9 +156,10 @@ class SimulatedExchange:
         return [o for o in self.working if o.until is not None and o.until <= bar]
 
     def _search(self, order: Order, end: Point) -> Point | None:
-        """First point before *end* at which the order trades; None: not before *end*.
+        """Point at which the order trades; None: not before *end*.
 
         What it finds is kept in the order, and so is how far it looked: a path never changes.
+        That is why it looks some way beyond *end* at once; who asks compares.
         """
         columns, lo = order.columns, order.seen
         if lo >= end or columns is None:
@@ -165,7 +169,7 @@ class SimulatedExchange:
         base = POINTS * columns.first
         if lo < base:
             lo = base
-        end = min(end, POINTS * columns.end)
+        end = min(max(end, lo + _AHEAD), POINTS * columns.end)
         if lo >= end:
             order.seen = max(order.seen, end)
             return None

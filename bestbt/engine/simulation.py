@@ -315,8 +315,9 @@ class Simulation:
         elif what.verb == "exit":
             desk.exit(desk.named(what.args[0]))
         else:
-            side = 1 if what.verb == "buy" else -1
-            desk.enter(desk.named(what.args[0]), side, lots=what.args[1], **what.terms)
+            contract, lots = desk.named(what.args[0]), what.args[1]
+            place = contract.buy if what.verb == "buy" else contract.sell
+            place(lots, **what.terms)
         desk.note("intervention", " ".join([what.verb, *map(str, what.args)]))
 
     def _next_intervention(self) -> Ordinal:

@@ -216,9 +216,7 @@ class StrategyBase:
         OrderError
             For an index, an expired contract, or a size that is no whole positive number of lots.
         """
-        return self._desk.enter(
-            contract, +1, lots=lots, qty=qty, type=type, trigger=trigger, sl=sl, tag=tag
-        )
+        return self._desk.enter(contract, +1, lots, qty, type, trigger, sl, tag)
 
     def sell(
         self,
@@ -232,9 +230,7 @@ class StrategyBase:
         tag: str = "",
     ) -> Order | None:
         """Sell at the next bar; the parameters are those of `buy`."""
-        return self._desk.enter(
-            contract, -1, lots=lots, qty=qty, type=type, trigger=trigger, sl=sl, tag=tag
-        )
+        return self._desk.enter(contract, -1, lots, qty, type, trigger, sl, tag)
 
     def exit(self, what: Contract | Position | None) -> Order | None:
         """Close what is held of a contract, or a position, at its next live bar."""
