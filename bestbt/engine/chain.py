@@ -14,6 +14,8 @@ from bestbt.units import Ordinal, RawPrice, Right
 
 __all__ = ["OptionChain"]
 
+_NEVER: Ordinal = 1 << 62
+
 
 class OptionChain:
     """The options of one expiry, read at the run's clock; strikes listed later are not seen.
@@ -46,7 +48,8 @@ class OptionChain:
             if strike is None or right is None:
                 continue
             self._rows[strike, right] = row
-            first[strike] = min(first.get(strike, row.first), row.first)
+            if row.first < first.get(strike, _NEVER):
+                first[strike] = row.first
         self._strikes = sorted(first)
         self._firsts = [first[k] for k in self._strikes]
         # Compared as integers, so that a tie between two strikes is a tie.

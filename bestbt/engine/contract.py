@@ -227,7 +227,7 @@ class Contract:
         """Raw price the books are marked with: the newest live close; 0 before the first."""
         i = self._offset()
         columns = self._columns
-        return int(columns.points[POINTS * i + 3]) if columns is not None and i >= 0 else 0
+        return columns.points.item(POINTS * i + 3) if columns is not None and i >= 0 else 0
 
     # State and verbs.
 

@@ -295,9 +295,10 @@ def test_a_view_comes_alive_again_when_its_run_is_rewound(page: FrontEnd) -> Non
     page.run(SHOWN)
     button = page.button("Pause")
     page.until(lambda: page.widgets[button].get("disabled"))
-    page.run("run.bt.back(400)")
+    reply = page.run("run.bt.back(400)")
+    assert reply.status == "ok", reply.text
     page.until(lambda: page.widgets[button]["description"] == "Resume")
-    assert not page.widgets[button]["disabled"]
+    page.until(lambda: not page.widgets[button]["disabled"])
     page.click(button)
     assert page.ask("(run.wait(30).state, run.done.wait(30))") == ("finished", True)
     page.until(lambda: page.widgets[button]["disabled"])
