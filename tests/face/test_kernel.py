@@ -291,19 +291,6 @@ def test_without_ids_of_cells_the_variable_tells_views_apart(page: FrontEnd) -> 
     page.until(lambda: views(page)[before:] == [True, False, True])
 
 
-def test_a_view_comes_alive_again_when_its_run_is_rewound(page: FrontEnd) -> None:
-    page.run(SHOWN)
-    button = page.button("Pause")
-    page.until(lambda: page.widgets[button].get("disabled"))
-    reply = page.run("run.bt.back(400)")
-    assert reply.status == "ok", reply.text
-    page.until(lambda: page.widgets[button]["description"] == "Resume")
-    page.until(lambda: not page.widgets[button]["disabled"])
-    page.click(button)
-    assert page.ask("(run.wait(30).state, run.done.wait(30))") == ("finished", True)
-    page.until(lambda: page.widgets[button]["disabled"])
-
-
 def test_a_mistake_is_told_by_the_line_of_the_cell(page: FrontEnd) -> None:
     code = cell(body=STRADDLE.replace("lots=1", "lots=0"))
     reply = page.run(code)
