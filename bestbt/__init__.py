@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from bestbt.engine.contract import Contract
-    from bestbt.engine.order import Fill, Order
+    from bestbt.engine.order import Buy, Fill, Order, Sell
     from bestbt.engine.position import Position
     from bestbt.engine.strategy import Strategy, at, every, on_expiry_day, param
     from bestbt.errors import BestbtError, UsageError
@@ -24,11 +24,13 @@ if TYPE_CHECKING:
 _HOME = {
     "Backtest": "bestbt.run",
     "BestbtError": "bestbt.errors",
+    "Buy": "bestbt.engine.order",
     "Contract": "bestbt.engine.contract",
     "Fill": "bestbt.engine.order",
     "Order": "bestbt.engine.order",
     "Position": "bestbt.engine.position",
     "Run": "bestbt.run",
+    "Sell": "bestbt.engine.order",
     "Store": "bestbt.store.store",
     "Strategy": "bestbt.engine.strategy",
     "UsageError": "bestbt.errors",
@@ -41,11 +43,13 @@ _HOME = {
 __all__ = [
     "Backtest",
     "BestbtError",
+    "Buy",
     "Contract",
     "Fill",
     "Order",
     "Position",
     "Run",
+    "Sell",
     "Store",
     "Strategy",
     "UsageError",

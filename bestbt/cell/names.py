@@ -21,6 +21,8 @@ BOUND = MappingProxyType(
         "every": "bestbt.engine.strategy",
         "on_expiry_day": "bestbt.engine.strategy",
         "param": "bestbt.engine.strategy",
+        "Buy": "bestbt.engine.order",
+        "Sell": "bestbt.engine.order",
         "crossed_above": "bestbt.engine.indicators",
         "np": "numpy",
         "talib": "talib",
@@ -28,7 +30,7 @@ BOUND = MappingProxyType(
 )
 
 # Promised by the manual, not there yet: whoever writes them is told so.
-LATER = frozenset({"Buy", "Sell", "crossed_below", "when"})
+LATER = frozenset({"crossed_below", "when"})
 
 
 class _NotInstalled:

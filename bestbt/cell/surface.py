@@ -17,25 +17,21 @@ LIMITS = frozenset(
 )
 # Promised by the manual, not there yet: whoever writes them is told so.
 LATER = LIMITS | {
-    *("on_target", "on_margin_call", "after", "on_price", "signal", "plot", "cooldown"),
+    *("on_margin_call", "after", "on_price", "signal", "plot", "cooldown"),
     *("get_by_delta", "get_by_premium", "get_by_percent", "get_by_straddle", "range", "greeks"),
-    *("combo", "group", "reverse", "roll", "cancel_order", "modify_order", "cancel_all"),
+    *("group", "reverse", "roll"),
     *("margin_used", "margin_free", "margin_if", "this_cycle_pnl", "dte_calendar"),
     *("block_for_day", "block_for_n_days", "block_this_week", "block_for_month"),
     *("block_till_monthly_expiry", "unblock", "blocked", "deactivate_positions", "crossed_below"),
 }
 _SIZE = "Size with lots= or qty=."
-_LEAVE = "Test the price in on_bar, then exit."
-_ONE_DAY = "An entry lasts to the end of its session, a stop as long as its position."
 _LATER_ORDER = {
     **dict.fromkeys(("notional", "pct_balance", "risk", "pct_margin"), _SIZE),
-    **dict.fromkeys(("target", "trail"), _LEAVE),
     **dict.fromkeys(("reenter", "max_reentries"), "Order again in on_stop."),
-    **dict.fromkeys(("tif", "product"), _ONE_DAY),
-    "price": "There are no limit orders yet: test the price in on_bar, then order.",
+    "product": "Leave with @at and exit_all().",
     "group": "Mark orders with tag=.",
 }
-_LATER_FILTER = dict.fromkeys(("tag", "group"), "Ask for each contract, and add.")
+_LATER_FILTER = {"group": "Mark orders with tag=, and ask with tag=."}
 # The same of arguments, by the verb that is to take them, each with what to do until then.
 LATER_ARGUMENTS: Mapping[str, Mapping[str, str]] = {
     "buy": _LATER_ORDER,

@@ -16,16 +16,18 @@ from bestbt.engine.grid import Clock, Grid
 from bestbt.engine.ports import AssetType, ContractSpec
 from bestbt.engine.prices import PriceColumns
 from bestbt.errors import InvariantError, OrderError, did_you_mean
-from bestbt.units import MONEY_SCALE, POINTS, Money, Price, Qty, RawPrice, Right
+from bestbt.units import MONEY_SCALE, Money, Price, Qty, RawPrice, Right
 
 if TYPE_CHECKING:  # what a contract's own verbs hand back
-    from bestbt.engine.order import Order, OrderType
+    from bestbt.engine.order import Order, OrderKind, OrderType, TimeInForce
     from bestbt.engine.position import Position
 
 __all__ = ["Contract", "ContractState", "Option", "Trader"]
 
 _NAN = math.nan
-_TERMS = ("lots", "qty", "type", "trigger", "sl", "tag")
+_TERMS = (
+    *("lots", "qty", "type", "price", "trigger", "sl", "target", "trail", "tif", "until", "tag"),
+)
 
 
 class ContractState(enum.Enum):
@@ -52,11 +54,26 @@ class Trader(Protocol):
         lots: int | None = None,
         qty: Qty | None = None,
         type: OrderType = "market",
+        price: Price | None = None,
         trigger: Price | None = None,
         sl: Price | str | None = None,
+        target: Price | str | None = None,
+        trail: Price | str | None = None,
+        tif: TimeInForce = "day",
+        until: date | None = None,
         tag: str = "",
     ) -> Order | None:
         """Place an order that opens or adds."""
+        ...
+
+    def set_exit(
+        self, contract: Contract, kind: OrderKind, level: Price | str | None
+    ) -> Order | None:
+        """Put one stop or target on a whole position."""
+        ...
+
+    def waiting_price(self, contract: Contract, kind: OrderKind) -> Price | None:
+        """Price of the stop or target that comes first."""
         ...
 
     def exit(self, contract: Contract) -> Order | None:
@@ -224,10 +241,13 @@ class Contract:
 
     @property
     def mark(self) -> RawPrice:
-        """Raw price the books are marked with: the newest live close; 0 before the first."""
+        """Raw price the books are marked with; 0 before the first.
+
+        The newest live close, or the middle of bid and ask where that bar has both.
+        """
         i = self._offset()
         columns = self._columns
-        return columns.points.item(POINTS * i + 3) if columns is not None and i >= 0 else 0
+        return columns.marks.item(i) if columns is not None and i >= 0 else 0
 
     # State and verbs.
 
@@ -269,6 +289,14 @@ class Contract:
     def exit(self) -> Order | None:
         """Close what is held of it at the next bar."""
         return self._desk.exit(self)
+
+    def set_exit(self, kind: OrderKind, level: Price | str | None) -> Order | None:
+        """Put one stop or target on all that is held of it; see `Position.set_sl`."""
+        return self._desk.set_exit(self, kind, level)
+
+    def waiting_price(self, kind: OrderKind) -> Price | None:
+        """Price of the stop or target of what is held that comes first; None: there is none."""
+        return self._desk.waiting_price(self, kind)
 
     def get_pnl(self) -> Money:
         """Realized and unrealized profit in this contract, before charges."""

@@ -7,37 +7,51 @@ same desk, so an order means the same wherever it comes from.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
-from numbers import Real
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 from bestbt.engine.chain import OptionChain
 from bestbt.engine.contract import Contract, Option
 from bestbt.engine.expiries import ExpiryCalendar
 from bestbt.engine.grid import Clock
-from bestbt.engine.matching import SimulatedExchange, Slippage
-from bestbt.engine.order import Fill, Level, Order, OrderKind, OrderType, raw_price
+from bestbt.engine.matching import MatchRules, SimulatedExchange, Slippage
+from bestbt.engine.order import (
+    Buy,
+    Change,
+    Combo,
+    Level,
+    Order,
+    OrderKind,
+    OrderStatus,
+    OrderType,
+    Sell,
+    TimeInForce,
+)
 from bestbt.engine.portfolio import Portfolio
 from bestbt.engine.ports import ContractSpec, Exchange, Feed, FeeModel, Market
 from bestbt.engine.position import Position
 from bestbt.engine.prices import PriceColumns
-from bestbt.engine.settlement import intrinsic, mean_of_last, settlement_value
-from bestbt.errors import (
-    ContractNotFound,
-    InvariantError,
-    OrderError,
-    StaleHandle,
-    UsageError,
-    did_you_mean,
+from bestbt.engine.ticket import LEAVE, Ticket, limit_and_trigger, read_ticket, units
+from bestbt.engine.touch import NEVER
+from bestbt.errors import ContractNotFound, OrderError, StaleHandle, UsageError
+from bestbt.units import (
+    MINUTE,
+    POINTS,
+    Money,
+    Ns,
+    Ordinal,
+    Price,
+    Qty,
+    RawMoney,
+    RawPrice,
+    half_up,
+    money,
 )
-from bestbt.units import MINUTE, POINTS, Money, Ns, Ordinal, Price, Qty, RawMoney, RawPrice, money
 
 __all__ = ["Desk", "LogEntry"]
 
 _MAX_WAIT = 5 * MINUTE  # a market entry waits this long for a live bar, or one bar if longer
-_SETTLING = 30 * MINUTE  # a future settles each day on the mean of this last part of it
-_TYPES = ("market", "slm")
 
 
 class LogEntry(NamedTuple):
@@ -68,6 +82,7 @@ class Desk:
         slippage: Slippage,
         fees: FeeModel,
         fill_at_close: bool = False,
+        rules: MatchRules | None = None,
     ) -> None:
         self.feed, self.market, self.symbols = feed, market, symbols
         self.grid = feed.grid
@@ -81,15 +96,17 @@ class Desk:
         self.fill_at_close = fill_at_close
         self.at_close = False  # a market order placed now still trades at the bar's close
         self.portfolio = Portfolio(capital, start)
-        self.exchange: Exchange = SimulatedExchange(self.grid, slippage)
+        self.exchange: Exchange = SimulatedExchange(self.grid, slippage, rules or MatchRules())
         self.orders: list[Order] = []
         self.log: list[LogEntry] = []
+        self.combos: dict[int, Combo] = {}  # by the order of each leg that still works
+        self.why = ""  # the reason of fills of orders placed now, where it is not the price's
         self.dirty = False
         self._max_wait = max(_MAX_WAIT // self.grid.step, 1)  # bars
         self.why_none = "it is None"  # why the newest pick found nothing
         self.estimated: list[tuple[Contract, str]] = []  # settlements not on an official close
         self._contracts: dict[ContractSpec, Contract] = {}
-        self._expiring: dict[date, list[Contract]] = {}  # not yet settled
+        self.expiring: dict[date, list[Contract]] = {}  # not yet settled
         self._spots: dict[str, Contract] = {}
         self._chains: dict[tuple[str, date], OptionChain] = {}
         self._calendars: dict[tuple[str, str], ExpiryCalendar] = {}
@@ -105,7 +122,7 @@ class Desk:
             found = self._contracts[spec] = kind(spec, self.clock, self)
             if spec.expiry is not None:
                 found.is_expired = spec.expiry < self.unsettled_from
-                self._expiring.setdefault(spec.expiry, []).append(found)
+                self.expiring.setdefault(spec.expiry, []).append(found)
         return found
 
     def columns(self, spec: ContractSpec) -> PriceColumns | None:
@@ -188,8 +205,13 @@ class Desk:
         lots: int | None = None,
         qty: Qty | None = None,
         type: OrderType = "market",
+        price: Price | None = None,
         trigger: Price | None = None,
         sl: Price | str | None = None,
+        target: Price | str | None = None,
+        trail: Price | str | None = None,
+        tif: TimeInForce = "day",
+        until: date | None = None,
         tag: str = "",
     ) -> Order | None:
         """Place an order that opens or adds; see `Strategy.buy`."""
@@ -197,24 +219,15 @@ class Desk:
         if contract is None:
             self.note("refused", f"{verb}(None): {self.why_none}")
             return None
-        units = self._units(verb, contract, lots, qty)
-        if type not in _TYPES:
-            raise OrderError(f"{verb}(type={type!r}): {did_you_mean(str(type), _TYPES)}")
-        spec = contract.spec
-        raw_trigger = 0
-        if type == "slm":
-            if not isinstance(trigger, int | float) or not trigger > 0:
-                raise OrderError(f"{verb}(type='slm') needs trigger=, a price; got {trigger!r}.")
-            raw_trigger = raw_price(trigger, spec.tick, spec.scale)
-        elif trigger is not None:
-            raise OrderError(f"{verb}(trigger={trigger!r}) goes with type='slm'.")
-        level = None if sl is None else Level.parse(sl)
-        until = self.clock.bar + self._max_wait if type == "market" else None
-        return self._place(
-            contract, side * units, type, "entry", tag, "day", raw_trigger, until, level
+        size = self._checked_units(verb, contract, lots, qty)
+        ticket = read_ticket(
+            verb, contract.spec, self.today, type, price, trigger, sl, target, trail, tif, until
         )
+        return self.place(contract, side * size, ticket, "entry", tag)
 
-    def _units(self, verb: str, contract: Contract, lots: int | None, qty: Qty | None) -> Qty:
+    def _checked_units(
+        self, verb: str, contract: Contract, lots: int | None, qty: Qty | None
+    ) -> Qty:
         """Check what is asked of a contract; return the units of the order."""
         if not isinstance(contract, Contract):
             raise OrderError(
@@ -227,20 +240,7 @@ class Desk:
             )
         if contract.is_expired:
             raise OrderError(f"{verb}({contract.name}): it expired on {contract.expiry}.")
-        if (lots is None) == (qty is None):
-            raise OrderError(f"{verb}({contract.name}): give lots= or qty= (units), one of them.")
-        asked, unit = (lots, "lots") if lots is not None else (qty, "units")
-        whole = type(asked) is int or (
-            isinstance(asked, Real) and not isinstance(asked, bool) and asked % 1 == 0
-        )
-        if asked is None or not whole or asked <= 0:
-            raise OrderError(f"{verb}({contract.name}): {asked!r} {unit}; whole and positive.")
-        units = int(asked) * contract.lot if lots is not None else int(asked)
-        if units % contract.lot:
-            raise OrderError(
-                f"{verb}({contract.name}): {units} units are no whole lots of {contract.lot}."
-            )
-        return units
+        return units(verb, contract, lots, qty)
 
     def _check_ours(self, verb: str, contract: Contract) -> None:
         if not isinstance(contract, Contract):
@@ -251,20 +251,17 @@ class Desk:
                 "rewound; ask the run for it anew."
             )
 
-    def _place(
+    def place(
         self,
         contract: Contract,
         qty: Qty,
-        type: OrderType,
+        ticket: Ticket,
         kind: OrderKind,
-        tag: str,
-        tif: Literal["day", "gtc"] = "day",
-        trigger: RawPrice = 0,
-        until: Ordinal | None = None,
-        sl: Level | None = None,
-        parent: int | None = None,
+        tag: str = "",
     ) -> Order:
+        """Place an order that works from the next bar on."""
         bar = self.clock.bar
+        type = ticket.type
         at_close = self.at_close and type == "market"
         order = Order(
             len(self.orders),
@@ -275,17 +272,28 @@ class Desk:
             placed=bar,
             time=self.now,
             since=POINTS * bar + POINTS - 1 if at_close else POINTS * (bar + 1),
-            trigger=trigger,
-            until=until,
-            sl=sl,
-            parent=parent,
-            tif=tif,
+            raw_trigger=ticket.raw_trigger,
+            raw_price=ticket.raw_price,
+            until=bar + self._max_wait if kind == "entry" and type == "market" else None,
+            lifetime=None if ticket.until is None else self._last_bar(ticket.until),
+            brackets=ticket.brackets,
+            tif=ticket.tif,
             tag=tag,
+            why=self.why,
         )
-        self.orders.append(order)
-        self.exchange.submit(order)
-        self.dirty = True
+        self.send(order)
         return order
+
+    def send(self, order: Order, legs: Sequence[Order] = ()) -> None:
+        """Let an order work."""
+        self.orders.append(order)
+        self.exchange.submit(order, legs)
+        self.dirty = True
+
+    def _last_bar(self, day: date) -> Ordinal:
+        """Last bar of the sessions up to a day."""
+        after = self.grid.session_from(day + timedelta(days=1))
+        return self.grid.lasts[after - 1]
 
     def exit(self, contract: Contract) -> Order | None:
         """Close what is held of a contract at its next live bar; None when nothing is."""
@@ -296,9 +304,7 @@ class Desk:
         for order in self.exchange.working:
             if order.contract is contract and order.kind == "exit" and order.type == "market":
                 return order  # one exit is on its way
-        return self._place(
-            contract, -position.qty, type="market", kind="exit", tif="gtc", tag=position.tag
-        )
+        return self.place(contract, -position.qty, LEAVE, "exit", position.tag)
 
     def exit_all(self) -> None:
         """Close every open position at its next live bar; cancel entries still waiting."""
@@ -307,175 +313,185 @@ class Desk:
         for contract in list(self.portfolio.positions):
             self.exit(contract)
 
-    def end(self, order: Order, status: Any, reason: str) -> None:
+    def end(self, order: Order, status: OrderStatus, reason: str) -> None:
         """Take a working order off the exchange."""
         self.exchange.remove(order)
         order.status, order.reason = status, reason
         self.dirty = True
 
-    # What happened
+    # Changing working orders
 
-    def execute(self, order: Order) -> Fill | None:
-        """Book the trade of an order where it fires; None when an exit had nothing to close."""
-        contract, point = order.contract, order.fire
-        if point is None:
-            raise InvariantError(f"{order} trades nowhere.")
-        qty = order.left
-        if order.is_exit:
-            held = self.portfolio.positions.get(contract)
-            open_qty = held.qty if held is not None else 0
-            if open_qty * qty >= 0:
-                self.end(order, "cancelled", "position is closed")
-                return None
-            qty = max(qty, -open_qty) if qty < 0 else min(qty, -open_qty)
-        seen, slip, reason = (
-            order.fire_price,
-            self.exchange.slippage(order, point),
-            order.fire_reason,
-        )
-        tick = contract.spec.tick  # nothing is sold for less
-        price = seen + slip if qty > 0 else max(seen - slip, tick)
-        fill = self._book(point, order, qty, price, abs(price - seen), reason, order.kind)
-        self.exchange.remove(order)
-        order.status, order.reason = "filled", reason
-        if reason == "trigger-passed":
-            at = f"{order.trigger / contract.spec.scale:g}"
-            self.note(
-                "trigger-passed",
-                f"{contract.name}: the stop at {at} was already through when it began to work",
-                order=order.id,
-            )
-        if self.exchange.working or order.sl is not None:
-            self._after(order, fill)
-        return fill
-
-    def _book(
-        self,
-        point: int,
-        order: Order,
-        qty: Qty,
-        price: int,
-        slippage: int,
-        reason: str,
-        kind: OrderKind,
-    ) -> Fill:
-        contract = order.contract
-        day = self.today
-        if kind == "settlement":
-            charges = self.fees.exercise(day, contract.spec, -qty, price)
+    def working(self, verb: str, order: Order | int) -> Order:
+        """Return a working order by itself or by its id; `OrderError` when it is none."""
+        if isinstance(order, Order):
+            found = order
+        elif type(order) is int and 0 <= order < len(self.orders):
+            found = self.orders[order]
         else:
-            charges = self.fees.fill(day, contract.spec, qty, price)
-        number = len(self.portfolio.fills)
-        fill = Fill(
-            number, point, order, contract, qty, price, slippage, reason, kind,
-            dict(charges), self.grid,
-        )  # fmt: skip
-        self.portfolio.book(fill)
-        self.dirty = True
-        return fill
+            have = f"ids 0 to {len(self.orders) - 1}" if self.orders else "no order yet"
+            raise OrderError(f"{verb}({order!r}): there is no such order; the run has {have}.")
+        self._check_ours(verb, found.contract)
+        if found.status != "working":
+            raise OrderError(f"{verb}({found.id}): {found} works no more.")
+        return found
 
-    def _after(self, order: Order, fill: Fill) -> None:
-        """Keep exits no larger than what is held, and attach the stop of an entry."""
-        contract = fill.contract
-        held = self.portfolio.positions.get(contract)
-        open_qty = held.qty if held is not None else 0
-        for other in tuple(self.exchange.working):
-            if other.contract is contract and other.is_exit and open_qty * other.qty >= 0:
-                self.end(other, "cancelled", "position is closed")
-        if order.kind != "stop" and self.exchange.working:
-            self._shrink_brackets(fill)
-        if order.sl is not None and open_qty * fill.qty > 0:
-            spec, side = contract.spec, 1 if fill.qty > 0 else -1
-            stop = self._place(
-                contract,
-                -side * min(abs(fill.qty), abs(open_qty)),
-                type="slm",
-                kind="stop",
-                tif="gtc",
-                tag=order.tag,
-                trigger=order.sl.trigger(fill.raw_price, side, spec.tick, spec.scale),
-                parent=fill.id,
+    def cancel(self, order: Order | int) -> Order:
+        """Take back a working order."""
+        found = self.working("cancel_order", order)
+        self.end(found, "cancelled", "cancel_order")
+        return found
+
+    def cancel_all(self) -> None:
+        """Take back every working order, stops and targets too."""
+        for order in list(self.exchange.working):
+            self.end(order, "cancelled", "cancel_all")
+
+    def modify(
+        self,
+        order: Order | int,
+        price: Price | None = None,
+        trigger: Price | None = None,
+        lots: int | None = None,
+        qty: Qty | None = None,
+    ) -> Order:
+        """Change a working order; the new terms work from the next bar on."""
+        found = self.working("modify_order", order)
+        if price is None and trigger is None and lots is None and qty is None:
+            raise OrderError(
+                f"modify_order({found.id}): say what: price=, trigger=, lots= or qty=."
             )
-            stop.placed = fill.bar
-            stop.since = stop.seen = fill.point  # it works from where its entry traded
-            stop.start_price = order.fire_price
-
-    def _shrink_brackets(self, fill: Fill) -> None:
-        """Cut the stops of entries that another order than their stop has closed, oldest first."""
-        for match in reversed(self.portfolio.matches):
-            if match.exit is not fill:
-                break
-            for other in [o for o in self.exchange.working if o.parent == match.entry.id]:
-                other.left += match.qty
-                if not other.left:
-                    self.end(other, "cancelled", "position is closed")
-
-    def missed_expiry(self) -> bool:
-        """Refuse orders in what expired since the last session; whether there is any."""
-        missed = [e for e in self._expiring if e < self.today]
-        for expiry in missed:
-            for contract in self._expiring[expiry]:
-                contract.is_expired = True
-        return bool(missed)
-
-    def settle(self, bar: Ordinal, before: date | None = None) -> list[Contract]:
-        """Settle every contract that expires by the session of a bar; return those held.
-
-        With *before*, only what should have settled before that day and could not.
-        """
-        day = before - timedelta(days=1) if before is not None else self.today
-        due = [c for c in self.portfolio.positions if c.expiry is not None and c.expiry <= day]
-        for contract in due:
-            self._settle_one(contract, bar)
-        for expiry in [e for e in self._expiring if e <= day]:
-            for contract in self._expiring.pop(expiry):
-                contract.is_expired = True
-        for order in [o for o in self.exchange.working if o.contract.is_expired]:
-            self.end(order, "lapsed", "contract expired")
-        self.unsettled_from = day + timedelta(days=1)
-        return due
-
-    def _settle_one(self, contract: Contract, bar: Ordinal) -> None:
-        position = self.portfolio.positions[contract]
-        index = self.spot(contract.symbol)
-        expiry = contract.expiry or self.today
-        value = settlement_value(self.feed, self.market, index, expiry, bar)
-        worth = intrinsic(contract.spec, value.raw, index.spec.scale)
-        order = Order(
-            len(self.orders),
-            contract,
-            -position.qty,
-            type="market",
-            kind="settlement",
-            placed=bar,
-            time=self.now,
-            since=POINTS * bar + POINTS - 1,
-            tag=position.tag,
+        if found.type in ("market", "trail"):
+            raise OrderError(
+                f"modify_order({found.id}): a {found.type} order has no terms to change."
+            )
+        size = found.qty
+        if lots is not None or qty is not None:
+            if found.is_exit:
+                raise OrderError(
+                    f"modify_order({found.id}): an exit's size follows its position; close a part "
+                    "of it with an order of the other side."
+                )
+            asked = units("modify_order", found.contract, lots, qty)
+            size = asked if found.qty > 0 else -asked
+        spec, type = found.contract.spec, found.type
+        if found.skipped and trigger is not None:
+            raise OrderError(f"modify_order({found.id}): it was triggered; only price= is left.")
+        raw_limit, raw_trigger = limit_and_trigger(
+            "modify_order",
+            spec,
+            type,
+            found.price if price is None else price,
+            found.trigger if trigger is None else trigger,
         )
-        order.status, order.reason = "filled", "settlement"
-        self.orders.append(order)
-        point = POINTS * bar + POINTS - 1
-        self._book(point, order, -position.qty, worth, 0, "settlement", "settlement")
-        self.note(
-            "settlement",
-            f"{contract.name} settled at {worth / contract.spec.scale:g} "
-            f"({value.source} {index.symbol} {value.raw / index.spec.scale:g})",
-            source=value.source,
-            value=value.raw / index.spec.scale,
+        was = Change(self.now, found.raw_trigger, found.raw_price, found.qty)
+        found.changes = (*found.changes, was)
+        found.raw_price, found.raw_trigger = raw_limit, raw_trigger
+        found.qty = size
+        if not found.is_exit:
+            found.left = size
+        found.start_price = None
+        found.since = POINTS * (self.clock.bar + 1)
+        self.exchange.renew(found)
+        self.dirty = True
+        return found
+
+    # A position's own exits
+
+    def set_exit(
+        self, contract: Contract, kind: OrderKind, level: Price | str | None
+    ) -> Order | None:
+        """Put one stop or target on a whole position in place of all that it has; None: on none."""
+        verb = f"set_{'sl' if kind == 'stop' else 'target'}"
+        self._check_ours(verb, contract)
+        position = self.portfolio.positions.get(contract)
+        if position is None:
+            raise OrderError(f"{verb}({contract.name}): nothing of it is held.")
+        raw = None if level is None else self._level_of(position, kind, level)
+        for order in [
+            o for o in self.exchange.working if o.contract is contract and o.kind == kind
+        ]:
+            self.end(order, "cancelled", verb)
+        if raw is None:
+            return None
+        ticket = (
+            Ticket("slm", raw_trigger=raw, tif="gtc")
+            if kind == "stop"
+            else Ticket("limit", raw_price=raw, tif="gtc")
         )
-        if value.source != "official":
-            self.estimated.append((contract, value.source))
+        return self.place(contract, -position.qty, ticket, kind, position.tag)
 
-    def mark_to_market(self, bar: Ordinal) -> None:
-        """Pay the day's profit of futures in cash, at the mean of their last half hour.
+    def _level_of(self, position: Position, kind: OrderKind, level: Price | str) -> RawPrice:
+        """Raw price of a level measured from the average entry price, on the tick."""
+        spec, side = position.contract.spec, 1 if position.qty > 0 else -1
+        parsed = None if level == "cost" else Level.parse(level)
+        away = side if kind == "stop" else -side
+        # The average is a fraction: everything is multiplied by the units, and rounded once.
+        units, total = abs(position.qty), abs(position.raw_cost) // position.contract.factor
+        if parsed is None:
+            return max(half_up(total, units * spec.tick), 1) * spec.tick
+        return parsed.away(total, away, spec.tick, spec.scale, units)
 
-        Without a live bar in it: at the newest mark.
-        """
-        for contract, position in self.portfolio.positions.items():
-            if contract.asset == "future" and contract.columns is not None:
-                price = mean_of_last(self.grid, contract.columns, bar, _SETTLING)
-                paid = position.mark_to_market(contract.mark if price is None else price)
-                self.portfolio.pay(bar, "variation", position, paid, None)
+    def _exits(self, contract: Contract, kind: OrderKind) -> list[Order]:
+        return [o for o in self.exchange.working if o.contract is contract and o.kind == kind]
+
+    def waiting_price(self, contract: Contract, kind: OrderKind) -> Price | None:
+        """Price of the stop or target that comes first, as known now; None where there is none."""
+        point = POINTS * (self.clock.bar + 1)
+        exits = self._exits(contract, kind)
+        if not exits:
+            return None
+        # A sale's stop and a purchase's target are met from above: the highest comes first.
+        from_above = (exits[0].qty < 0) == (kind == "stop")
+        levels = [self.exchange.level(o, point) for o in exits]
+        return (max(levels) if from_above else min(levels)) / contract.spec.scale
+
+    # Several at once
+
+    def combo(self, legs: Sequence[Buy | Sell], atomic: bool = False, tag: str = "") -> list[Order]:
+        """Place entries that belong together; see `Strategy.combo`."""
+        given = list(legs)
+        if len(given) < 2 or not all(isinstance(leg, Buy | Sell) for leg in given):
+            raise OrderError(
+                "combo(): give two legs or more: combo([Sell(call, 1), Buy(wing, 1)])."
+            )
+        missing = next((leg for leg in given if leg.contract is None), None)
+        if missing is not None:
+            self.note("refused", f"combo({type(missing).__name__}(None)): {self.why_none}")
+            return []
+        asked = []
+        for leg in sorted(given, key=lambda leg: -leg.side):  # protective longs first
+            if leg.contract is None:
+                continue
+            verb = "buy" if leg.side > 0 else "sell"
+            asked.append(
+                (leg, leg.contract, self._checked_units(verb, leg.contract, leg.lots, None))
+            )
+        if len({contract for _, contract, _ in asked}) < len(asked):
+            raise OrderError("combo(): each contract once; add up the lots of the same.")
+        bar = self.clock.bar
+        orders = [
+            Order(
+                len(self.orders) + i,
+                contract,
+                leg.side * size,
+                type="market",
+                kind="entry",
+                placed=bar,
+                time=self.now,
+                since=POINTS * (bar + 1),
+                until=bar + self._max_wait,
+                tag=tag,
+                why=self.why,
+            )
+            for i, (leg, contract, size) in enumerate(asked)
+        ]
+        mates = Combo(orders)
+        for order in orders:
+            self.combos[order.id] = mates
+            if not atomic and order.qty < 0 and mates.waits:
+                order.since = NEVER  # until what protects it is bought
+            self.send(order, orders if atomic else ())
+        return orders
 
     # Reading
 
@@ -484,16 +500,17 @@ class Desk:
         self._check_ours("position", contract)
         return self.portfolio.positions.get(contract)
 
-    def realized(self, contract: Contract) -> Money:
-        """Realized profit in a contract, before charges."""
-        self._check_ours("get_pnl", contract)
-        return money(self.portfolio.realized_by.get(contract, 0))
+    def realized(self, contract: Contract | None = None, tag: str | None = None) -> Money:
+        """Realized profit before charges: of all, of a contract, of what was entered with a tag."""
+        if contract is not None:
+            self._check_ours("get_pnl", contract)
+        return money(self.portfolio.realized_of(contract, tag))
 
-    def unrealized(self, contract: Contract) -> Money:
-        """Unrealized profit in a contract at its newest mark."""
-        self._check_ours("get_pnl", contract)
-        position = self.portfolio.positions.get(contract)
-        return money(position.raw_unrealized) if position is not None else 0.0
+    def unrealized(self, contract: Contract | None = None, tag: str | None = None) -> Money:
+        """Unrealized profit at the newest marks."""
+        if contract is not None:
+            self._check_ours("get_pnl", contract)
+        return money(self.portfolio.unrealized_of(contract, tag))
 
     def pnl(self, contract: Contract) -> Money:
         """Realized and unrealized profit in a contract, before charges."""

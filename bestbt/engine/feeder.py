@@ -3,7 +3,8 @@
 One bar, in this order:
 
     0 open     at a session's first bar, before it trades: on_session_start, hooks at the open
-    1 match    all trades of the bar in path order, booked; then on_fill (and on_stop) for each
+    1 match    all trades of the bar in path order, booked; then for each on_fill, and on_stop or
+               on_target
     3 decide   hooks that are due, in order of definition; then on_bar; at the last, on_session_end
     4 settle   on the last bar of an expiry's session; then on_expiry
     5 close    day orders lapse; futures are marked to market; taxes are rounded; the day is closed
@@ -19,6 +20,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import date
 
+from bestbt.engine.clearing import Clearing
 from bestbt.engine.desk import Desk
 from bestbt.engine.order import Fill
 from bestbt.engine.strategy import Schedule, Strategy
@@ -34,13 +36,15 @@ class PriceFeeder:
 
     def __init__(self, desk: Desk, strategy: Strategy) -> None:
         self.desk, self.strategy = desk, strategy
+        self.clearing = Clearing(desk)
         self.last = desk.grid.n - 1
         self.finished = False
         # (bar, equity) at the newest session end: what an observer may read from any thread
         self.closed: list[tuple[Ordinal, RawMoney]] = []
         cls = type(strategy)
         self._on_bar = _own(strategy, "on_bar")
-        self._on_fill, self._on_stop = _own(strategy, "on_fill"), _own(strategy, "on_stop")
+        self._on_fill = _own(strategy, "on_fill")
+        self._on_stop, self._on_target = _own(strategy, "on_stop"), _own(strategy, "on_target")
         self._hooks: list[tuple[_Hook, Schedule]] = [
             (getattr(strategy, name), schedule) for name, schedule in cls.scheduled()
         ]
@@ -107,20 +111,20 @@ class PriceFeeder:
         desk = self.desk
         fills: list[Fill] = []
         working = desk.exchange.working
-        while working and (order := desk.exchange.match(bar)) is not None:
-            fill = desk.execute(order)
+        while working and (trade := desk.exchange.match(bar)) is not None:
+            fill = self.clearing.execute(trade)
             if fill is not None:
                 fills.append(fill)
         rejected = desk.exchange.waited_out(bar) if working else ()
         for order in rejected:
-            waited = bar - order.placed
-            desk.end(order, "rejected", f"no live price in {waited} bars")
-            desk.note("rejected", f"{order.contract.name}: {order.reason}", order=order.id)
+            self.clearing.reject(order, bar)
         for fill in fills:
             if self._on_fill is not None:
                 self._on_fill(fill)
             if fill.kind == "stop" and self._on_stop is not None:
                 self._on_stop(fill)
+            elif fill.kind == "target" and self._on_target is not None:
+                self._on_target(fill)
         for order in rejected:
             self.strategy.on_reject(order)
 
@@ -130,7 +134,7 @@ class PriceFeeder:
         desk.session, self._session_last = session, grid.lasts[session]
         desk.before_open = True
         desk.unsettled_from = max(desk.unsettled_from, desk.today)
-        self._missed = desk.missed_expiry()
+        self._missed = self.clearing.missed_expiry()
         vars(self.strategy.day).clear()
         self._due = {}
         facts = _Facts(desk)
@@ -146,16 +150,19 @@ class PriceFeeder:
     def _settle_missed(self, bar: Ordinal) -> None:
         """Settle what expired on a day that is not in the data, at the first bar after it."""
         self._missed = False
-        for contract in self.desk.settle(bar, self.desk.today):
+        for contract in self.clearing.settle(bar, self.desk.today):
             self.strategy.on_expiry(contract)
 
     def _close_session(self, bar: Ordinal) -> None:
         desk, portfolio = self.desk, self.desk.portfolio
-        for contract in desk.settle(bar):
+        for contract in self.clearing.settle(bar):
             self.strategy.on_expiry(contract)
-        for order in [o for o in desk.exchange.working if o.tif == "day" and o.since // 4 <= bar]:
-            desk.end(order, "lapsed", "end of its session")
-        desk.mark_to_market(bar)
+        for order in list(desk.exchange.working):
+            if order.tif == "day" and order.first <= bar:
+                desk.end(order, "lapsed", "end of its session")
+            elif order.lifetime is not None and order.lifetime <= bar:
+                desk.end(order, "lapsed", "end of its date")
+        self.clearing.mark_to_market(bar)
         today = desk.today
         for contract, charged in portfolio.charged_today.items():
             correction = desk.fees.day_end(today, contract.spec, charged)

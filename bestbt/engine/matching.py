@@ -1,23 +1,24 @@
-"""The simulated exchange: when an order first touches a price path, and at what price it trades.
+"""The simulated exchange: the orders that work, which of them trades next, and slippage.
 
-An order placed at bar *i* works from bar *i + 1* on. A market order trades at the open of its
-first live bar; a protected stop at its trigger, or at the point where it is already through.
-Nothing trades on a stale bar. Slippage is added after matching and kept beside the price.
+An order placed at bar *i* works from bar *i + 1* on. Nothing trades on a stale bar. Slippage is
+added after matching and kept beside the price. `touch.py` says where an order trades.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 from math import inf
 from typing import TypeAlias
 
 from bestbt.engine.grid import Grid
 from bestbt.engine.order import Order
+from bestbt.engine.ports import Trade
+from bestbt.engine.touch import MatchRules, Watch, rest, watch
 from bestbt.errors import UsageError
 from bestbt.units import MINUTE, POINTS, Ordinal, Point, Price, RawPrice, half_up
 
-__all__ = ["SimulatedExchange", "Slippage", "parse_slippage"]
+__all__ = ["MatchRules", "SimulatedExchange", "Slippage", "parse_slippage"]
 
 
 # (order, raw price on the path, whether this is the session's first minute) -> raw slippage
@@ -33,7 +34,7 @@ def _default_slippage(order: Order, price: RawPrice, first_minute: bool) -> RawP
     """
     spec = order.contract.spec
     per_myriad = 50 if spec.asset == "option" else 2
-    times = 2 if order.type == "slm" else 1
+    times = 2 if order.type in ("slm", "trail") else 1
     exact = price * per_myriad * times
     slip = max(times * spec.tick, half_up(exact, 10_000 * spec.tick) * spec.tick)
     return 2 * slip if first_minute else slip
@@ -91,9 +92,6 @@ def parse_slippage(
     )
 
 
-_AHEAD = 1024  # points searched at once: one search of this many costs hardly more than of few
-
-
 class SimulatedExchange:
     """Keeps working orders and says which trades next.
 
@@ -103,101 +101,71 @@ class SimulatedExchange:
         The run's grid.
     slippage
         See `parse_slippage`.
+    rules
+        See `MatchRules`.
     """
 
-    def __init__(self, grid: Grid, slippage: Slippage) -> None:
-        self._slippage = slippage
+    def __init__(self, grid: Grid, slippage: Slippage, rules: MatchRules) -> None:
+        self._slippage, self._rules = slippage, rules
         minute = max(MINUTE // grid.step, 1)
         self._early = {bar + i for bar in grid.firsts for i in range(minute)}  # first minutes
         self.working: list[Order] = []
+        self._watches: list[Watch] = []  # one for each, in the same order
 
-    def submit(self, order: Order) -> None:
-        """Take an order."""
+    def submit(self, order: Order, legs: Sequence[Order] = ()) -> None:
+        """Take an order; with *legs*, one that trades only together with them."""
         self.working.append(order)
+        self._watches.append(watch(order, self._rules, legs))
 
     def remove(self, order: Order) -> None:
         """Forget an order that has ended."""
-        self.working.remove(order)
+        at = self.working.index(order)
+        del self.working[at], self._watches[at]
+
+    def renew(self, order: Order) -> None:
+        """Look anew for an order whose terms or start have changed."""
+        self._watches[self.working.index(order)] = watch(order, self._rules)
+
+    def rest(self, order: Order, point: Point) -> None:
+        """Go on with a stop-limit as a limit, from behind the point at which it was skipped."""
+        self._watches[self.working.index(order)] = rest(order, self._rules, point)
+
+    def level(self, order: Order, point: Point) -> RawPrice:
+        """Raw price an order waits for, as known at a point; 0 where it waits for none."""
+        return self._watches[self.working.index(order)].level(point)
 
     def next_event(self, horizon: Ordinal) -> Ordinal:
         """First bar up to the horizon in which an order trades or its wait ends, else horizon."""
         end = POINTS * horizon + POINTS
-        for order in self.working:
-            until = order.until
+        for found in self._watches:
+            until = found.order.until
             if until is not None and POINTS * until + POINTS < end:
                 end = POINTS * until + POINTS
-            fire = order.fire
+            fire = found.fire
             if fire is None:
-                fire = self._search(order, end)
+                fire = found.look(end)
             if fire is not None and fire < end:
                 end = fire - fire % POINTS + POINTS
         return end // POINTS - 1
 
-    def match(self, bar: Ordinal) -> Order | None:
-        """Return the order that trades first up to the end of a bar, by (path time, order id).
-
-        Where, at what price and why is in its `fire`, `fire_price` and `fire_reason`.
-        """
+    def match(self, bar: Ordinal) -> Watch | None:
+        """Return what trades first up to the end of a bar, by (path time, order id)."""
         best, first = None, POINTS * bar + POINTS
-        for order in self.working:  # in order of id: of two at one point the first stands
-            fire = order.fire
+        for found in self._watches:  # in order of id: of two at one point the first stands
+            fire = found.fire
             if fire is None:
-                fire = self._search(order, first)
+                fire = found.look(first)
             if fire is not None and fire < first:
-                best, first = order, fire
+                best, first = found, fire
         return best
 
-    def slippage(self, order: Order, point: Point) -> RawPrice:
-        """Raw slippage of an order that trades at a point."""
-        return self._slippage(order, order.fire_price, point // POINTS in self._early)
+    def slippage(self, trade: Trade, point: Point) -> RawPrice:
+        """Raw slippage of a trade at a point: none at a quote, and none of a limit."""
+        order = trade.order
+        if order.type in ("limit", "sl") or (trade.columns is not None and trade.columns.quoted):
+            return 0
+        return self._slippage(order, trade.price, point // POINTS in self._early)
 
     def waited_out(self, bar: Ordinal) -> list[Order]:
         """Entries whose wait for a live bar ends with this bar."""
         return [o for o in self.working if o.until is not None and o.until <= bar]
-
-    def _search(self, order: Order, end: Point) -> Point | None:
-        """Point at which the order trades; None: not before *end*.
-
-        What it finds is kept in the order, and so is how far it looked: a path never changes.
-        That is why it looks some way beyond *end* at once; who asks compares.
-        """
-        columns, lo = order.columns, order.seen
-        if lo >= end or columns is None:
-            return None
-        if not columns.all_live:  # a stale bar repeats an old price: nothing trades on it
-            lo = max(lo, POINTS * columns.next_live(lo // POINTS))
-        base = POINTS * columns.first
-        if lo < base:
-            lo = base
-        end = min(max(end, lo + _AHEAD), POINTS * columns.end)
-        if lo >= end:
-            order.seen = max(order.seen, end)
-            return None
-        path = columns.points
-        if order.type == "market":
-            order.fire, order.fire_price = lo, path.item(lo - base)
-            order.fire_reason = "close" if lo % POINTS else "open"
-            return lo
-        trigger, buys = order.trigger, order.qty > 0
-        if not order.begun:
-            order.begun = True
-            start = order.start_price
-            if start is None:
-                start = path.item(lo - base)
-            if start >= trigger if buys else start <= trigger:
-                # already through when it starts to work: it fires right here
-                order.fire, order.fire_price = lo, start
-                order.fire_reason = "trigger" if start == trigger else "trigger-passed"
-                return lo
-        window = path[lo - base : end - base]
-        hits = window >= trigger if buys else window <= trigger
-        k = int(hits.argmax())
-        if not hits[k]:
-            order.seen = end
-            return None
-        order.fire, at = lo + k, window.item(k)
-        if (lo + k) % POINTS == 0 and at != trigger:  # the bar opens beyond it
-            order.fire_price, order.fire_reason = at, "gap"
-        else:
-            order.fire_price, order.fire_reason = trigger, "trigger"
-        return lo + k

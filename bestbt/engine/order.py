@@ -1,24 +1,57 @@
-"""Order (a wish), Fill (a fact), Level (where a stop is, before the entry's price is known)."""
+"""Order (a wish), Fill (a fact), Level (where an exit is, before the entry's price is known)."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from fractions import Fraction
 from functools import lru_cache
 from math import floor
-from typing import Literal, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
 from bestbt.engine.contract import Contract
 from bestbt.engine.grid import Grid
 from bestbt.errors import OrderError
-from bestbt.units import Money, Ns, Ordinal, Point, Price, Qty, RawMoney, RawPrice, half_up, money
+from bestbt.units import (
+    POINTS,
+    Money,
+    Ns,
+    Ordinal,
+    Point,
+    Price,
+    Qty,
+    RawMoney,
+    RawPrice,
+    half_up,
+    money,
+)
 
-__all__ = ["Fill", "Level", "Order", "OrderKind", "OrderStatus", "OrderType", "raw_price"]
+if TYPE_CHECKING:  # what a fill's position is
+    from bestbt.engine.position import Position
 
-OrderType: TypeAlias = Literal["market", "slm"]
-OrderKind: TypeAlias = Literal["entry", "exit", "stop", "settlement"]
+__all__ = [
+    "Brackets",
+    "Buy",
+    "Change",
+    "Combo",
+    "Fill",
+    "Level",
+    "Order",
+    "OrderKind",
+    "OrderStatus",
+    "OrderType",
+    "Sell",
+    "TimeInForce",
+    "Trail",
+    "raw_price",
+]
+
+OrderType: TypeAlias = Literal["market", "limit", "sl", "slm", "trail"]
+OrderKind: TypeAlias = Literal["entry", "exit", "stop", "target", "roll", "settlement"]
 OrderStatus: TypeAlias = Literal["working", "filled", "cancelled", "rejected", "lapsed"]
+TimeInForce: TypeAlias = Literal["day", "gtc", "gtd"]
 
+_MAX_DENOMINATOR = 10_000  # four decimals of percent or points: a level stays within 64 bits
 # A float a hair below a half tick (0.1 + 0.2 is none) is meant as the half, which rounds up.
 _HAIR = 1e-7
 
@@ -33,11 +66,11 @@ def raw_price(price: Price, tick: RawPrice, scale: int) -> RawPrice:
 
 
 class Level(NamedTuple):
-    """A stop as a trader says it: a price, or percent or points from the entry's fill price.
+    """An exit as a trader says it: a price, or percent or points from the entry's fill price.
 
     The value is `numerator / denominator`, exactly as written.
 
-    >>> Level.parse("25%").trigger(entry=30010, side=-1, tick=5, scale=100)
+    >>> Level.parse("25%").away(30010, side=-1, tick=5, scale=100)
     37515
     """
 
@@ -53,15 +86,30 @@ class Level(NamedTuple):
         """
         return _parse_level(text) if isinstance(text, str) else _level("price", text, text)
 
-    def trigger(self, entry: RawPrice, side: int, tick: RawPrice, scale: int) -> RawPrice:
-        """Raw trigger of a stop for an entry of *side* (+1 long, −1 short), at least one tick."""
+    @classmethod
+    def distance(cls, text: Price | str, tick: RawPrice, scale: int) -> Level:
+        """Read how far a trailing stop follows: `"25%"`, `"30pts"`, or a number of points."""
+        level = cls.parse(text)
+        if level.unit != "price":
+            return level
+        return cls("points", raw_price(level.numerator / level.denominator, tick, scale), scale)
+
+    def away(
+        self, entry: RawPrice, side: int, tick: RawPrice, scale: int, units: int = 1
+    ) -> RawPrice:
+        """Raw price of the level on the tick, at least one tick.
+
+        Percent and points are taken off the entry for *side* +1 (the stop of a long entry, the
+        target of a short one) and added for −1. With *units*, *entry* is the sum of so many prices,
+        and the level is measured from their average.
+        """
         up, down = self.numerator, self.denominator
         if self.unit == "price":
             return raw_price(up / down, tick, scale)
         if self.unit == "percent":
-            exact, unit = entry * (100 * down - side * up), 100 * down
+            exact, unit = entry * (100 * down - side * up), 100 * down * units
         else:
-            exact, unit = entry * down - side * up * scale, down
+            exact, unit = entry * down - side * up * scale * units, down * units
         return max(half_up(exact, unit * tick), 1) * tick
 
 
@@ -88,45 +136,101 @@ def _level(
         value = Fraction(0)
     if isinstance(asked, bool) or value <= 0:
         raise OrderError(
-            f"{asked!r} is no stop: give a price above zero (101.5), percent of the entry "
+            f"{asked!r} is no level: give a price above zero (101.5), percent of the entry "
             "('25%') or points from it ('30pts')."
         )
+    if unit != "price" and _MAX_DENOMINATOR % value.denominator:
+        raise OrderError(f"{asked!r}: give at most four decimals.")
     return Level(unit, value.numerator, value.denominator)
 
 
+class Brackets(NamedTuple):
+    """The exits that an entry's fill is to have; at least one is not None."""
+
+    sl: Level | None
+    trail: Level | None
+    target: Level | None
+
+
+class Trail(NamedTuple):
+    """How a trailing stop follows: its distance, and the raw price that it starts from."""
+
+    distance: Level
+    start: RawPrice
+
+
+class Buy(NamedTuple):
+    """A leg of a combo: buy lots of a contract."""
+
+    contract: Contract | None
+    lots: int
+    side: int = +1
+
+
+class Sell(NamedTuple):
+    """A leg of a combo: sell lots of a contract."""
+
+    contract: Contract | None
+    lots: int
+    side: int = -1
+
+
+class Combo:
+    """Entries that belong together: what is sold waits for what is bought."""
+
+    def __init__(self, orders: Sequence[Order]) -> None:
+        self.orders = orders
+        self.filled: list[Order] = []
+
+    @property
+    def waits(self) -> bool:
+        """Whether something is still to be bought."""
+        return any(o.qty > 0 and o.status == "working" for o in self.orders)
+
+
+class Change(NamedTuple):
+    """What an order said before it was modified, and when that was."""
+
+    time: Ns  # UTC
+    raw_trigger: RawPrice
+    raw_price: RawPrice
+    qty: Qty
+
+
 class Order:
-    """A wish to trade. `qty` is signed units; `trigger` a raw price.
+    """A wish to trade. `qty` is signed units; `raw_price` is a limit, `raw_trigger` a stop.
 
     An order works from the price point `since` on. Brackets of a fill start in the middle of a
-    bar, at `start_price`, where their entry traded.
+    bar, at `start_price`, where their entry traded on the path.
     """
 
     __slots__ = (
-        "begun",
-        "columns",
+        "brackets",
+        "changes",
         "contract",
-        "fire",
-        "fire_price",
-        "fire_reason",
+        "first",
         "id",
         "is_exit",
         "kind",
         "left",
+        "lifetime",
         "parent",
         "placed",
         "qty",
+        "raw_price",
+        "raw_trigger",
         "reason",
-        "seen",
         "since",
-        "sl",
+        "skipped",
         "start_price",
         "status",
         "tag",
         "tif",
         "time",
-        "trigger",
+        "trail",
         "type",
         "until",
+        "why",
     )
 
     def __init__(
@@ -140,38 +244,54 @@ class Order:
         placed: Ordinal,
         time: Ns,
         since: Point,
-        trigger: RawPrice = 0,
+        raw_trigger: RawPrice = 0,
+        raw_price: RawPrice = 0,
         start_price: RawPrice | None = None,
         until: Ordinal | None = None,
-        sl: Level | None = None,
+        lifetime: Ordinal | None = None,
+        brackets: Brackets | None = None,
+        trail: Trail | None = None,
         parent: int | None = None,
-        tif: Literal["day", "gtc"] = "day",
+        tif: TimeInForce = "day",
         tag: str = "",
+        why: str = "",
     ) -> None:
         self.id, self.contract, self.qty = id, contract, qty
         self.left = qty  # what it would still trade: a stop shrinks with what it protects
         self.type: OrderType = type
         self.kind: OrderKind = kind
         self.is_exit = kind != "entry"  # reduce-only
-        self.columns = contract.columns  # loaded by now, if they were not
-        self.placed, self.time, self.since, self.until = placed, time, since, until
-        self.trigger, self.start_price = trigger, start_price
-        self.sl, self.parent, self.tag = sl, parent, tag
-        self.tif: Literal["day", "gtc"] = tif
+        self.placed, self.time, self.since = placed, time, since
+        self.first: Ordinal = since // POINTS  # bar in which it could first trade
+        self.until, self.lifetime = until, lifetime  # last bars: of its wait, of its life
+        self.raw_trigger, self.raw_price, self.start_price = raw_trigger, raw_price, start_price
+        self.brackets, self.trail = brackets, trail
+        self.parent, self.tag, self.why = parent, tag, why
+        self.tif: TimeInForce = tif
         self.status: OrderStatus = "working"
         self.reason = ""
-        # Where it first touches: found once and remembered, since a path never changes.
-        self.seen: Point = since
-        self.begun = False  # whether its first live point has been looked at
-        self.fire: Point | None = None
-        self.fire_price: RawPrice = 0
-        self.fire_reason = ""
+        self.changes: tuple[Change, ...] = ()
+        self.skipped = False  # a stop-limit that its price has run past: it is a limit now
+
+    @property
+    def price(self) -> Price | None:
+        """Limit in currency per unit; None where it has none."""
+        return self.raw_price / self.contract.spec.scale if self.raw_price else None
+
+    @property
+    def trigger(self) -> Price | None:
+        """Trigger in currency per unit; None where it has none.
+
+        Of a trailing stop the first one, and once it has filled the one that it filled at.
+        """
+        return self.raw_trigger / self.contract.spec.scale if self.raw_trigger else None
 
     def __repr__(self) -> str:
         side = "BUY" if self.qty > 0 else "SELL"
-        at = f" at {self.trigger / self.contract.spec.scale:g}" if self.trigger else ""
+        at = f" at {self.trigger:g}" if self.raw_trigger else ""
+        limit = f" limit {self.price:g}" if self.raw_price else ""
         return (
-            f"<Order {self.id} {side} {abs(self.qty)} {self.contract.name} {self.type}{at}, "
+            f"<Order {self.id} {side} {abs(self.qty)} {self.contract.name} {self.type}{at}{limit}, "
             f"{self.status}{': ' + self.reason if self.reason else ''}>"
         )
 
@@ -180,8 +300,9 @@ class Fill(NamedTuple):
     """A trade that happened; never changed afterwards.
 
     `raw_price` is what was paid or received per unit, slippage included; `raw_slippage` the part
-    of it that slippage cost. `reason` is one of open, close, trigger, gap, trigger-passed,
-    settlement; `kind` one of entry, exit, stop, settlement.
+    of it that slippage cost. `reason` is one of open, close, quote, limit, trigger, gap,
+    trigger-passed, settlement, roll, intervention; `kind` one of entry, exit, stop, target, roll,
+    settlement.
     """
 
     id: int
@@ -230,6 +351,11 @@ class Fill(NamedTuple):
     def tag(self) -> str:
         """Tag of its order."""
         return self.order.tag
+
+    @property
+    def position(self) -> Position | None:
+        """What is held of its contract now."""
+        return self.contract.position
 
     def __repr__(self) -> str:
         return (

@@ -45,6 +45,8 @@ class Portfolio:
         # Of futures: what their profit is counted from after each change, for equity by bar.
         self.bases: list[tuple[Ordinal, Contract, RawMoney]] = []
         self.realized_by: dict[Contract, RawMoney] = {}
+        # The same by the tag of the entry, and by contract and tag.
+        self.realized_tagged: dict[str | tuple[Contract, str], RawMoney] = {}
         self.charged_today: dict[Contract, dict[str, RawMoney]] = {}
         # Equity before the current day, ISO week, month and year; set by the feeder.
         self.base: dict[str, RawMoney] = dict.fromkeys(("day", "week", "month", "year"), capital)
@@ -53,6 +55,20 @@ class Portfolio:
     def unrealized(self) -> RawMoney:
         """Profit of the open positions at their newest marks."""
         return sum(p.raw_unrealized for p in self.positions.values())
+
+    def realized_of(self, contract: Contract | None, tag: str | None) -> RawMoney:
+        """Realized profit of all, of a contract, of what was entered with a tag, or of both."""
+        if tag is None:
+            return self.realized if contract is None else self.realized_by.get(contract, 0)
+        return self.realized_tagged.get(tag if contract is None else (contract, tag), 0)
+
+    def unrealized_of(self, contract: Contract | None, tag: str | None) -> RawMoney:
+        """Unrealized profit of the same."""
+        if contract is None:
+            held = list(self.positions.values())
+        else:
+            held = [p for p in (self.positions.get(contract),) if p is not None]
+        return sum(p.raw_unrealized if tag is None else p.unrealized_of(tag) for p in held)
 
     @property
     def equity(self) -> RawMoney:
@@ -70,7 +86,11 @@ class Portfolio:
         if matches:
             gained = 0
             for match in matches:
-                gained += match.raw_pnl
+                gain = match.raw_pnl
+                gained += gain
+                tag = match.entry.order.tag
+                for key in (tag, (contract, tag)):
+                    self.realized_tagged[key] = self.realized_tagged.get(key, 0) + gain
             self.realized += gained
             self.realized_by[contract] = self.realized_by.get(contract, 0) + gained
             self.matches += matches

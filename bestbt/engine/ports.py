@@ -28,6 +28,7 @@ __all__ = [
     "Listing",
     "Market",
     "SettlementRule",
+    "Trade",
 ]
 
 AssetType: TypeAlias = Literal["index", "equity", "future", "option"]
@@ -187,29 +188,52 @@ class Market(Protocol):
         ...
 
 
+class Trade(Protocol):
+    """An order's trade as the exchange reports it, or the skipping of a stop-limit."""
+
+    order: Order
+    fire: Point | None  # when, on the price path
+    price: RawPrice  # before slippage
+    reason: str
+    skips: bool  # nothing traded: the price ran past the limit
+    columns: PriceColumns | None
+
+
 class Exchange(Protocol):
     """Orders out, trades in: the seam where a live broker would be plugged."""
 
     working: list[Order]
 
-    def submit(self, order: Order) -> None:
-        """Take an order; it can trade from its next bar on."""
+    def submit(self, order: Order, legs: Sequence[Order] = ()) -> None:
+        """Take an order; with *legs*, one that trades only together with them."""
         ...
 
     def remove(self, order: Order) -> None:
         """Forget an order that has ended."""
         ...
 
+    def renew(self, order: Order) -> None:
+        """Look anew for an order whose terms or start have changed."""
+        ...
+
+    def rest(self, order: Order, point: Point) -> None:
+        """Go on with a skipped stop-limit as a limit."""
+        ...
+
+    def level(self, order: Order, point: Point) -> RawPrice:
+        """Raw price an order waits for, as known at a point; 0 where it waits for none."""
+        ...
+
     def next_event(self, horizon: Ordinal) -> Ordinal:
         """First bar up to the horizon in which an order trades or its wait ends, else horizon."""
         ...
 
-    def match(self, bar: Ordinal) -> Order | None:
-        """Return the order that trades first up to the end of a bar; None when none does."""
+    def match(self, bar: Ordinal) -> Trade | None:
+        """Return what trades first up to the end of a bar; None when nothing does."""
         ...
 
-    def slippage(self, order: Order, point: Point) -> RawPrice:
-        """Raw slippage of an order that trades at a point."""
+    def slippage(self, trade: Trade, point: Point) -> RawPrice:
+        """Raw slippage of a trade at a point."""
         ...
 
     def waited_out(self, bar: Ordinal) -> list[Order]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bestbt.engine.contract import Contract
 from bestbt.engine.order import Fill
@@ -121,6 +121,46 @@ class Position:
     def raw_unrealized(self) -> RawMoney:
         """Profit of what is held at the newest mark."""
         return self.qty * self.contract.mark * self.contract.factor - self.raw_cost
+
+    def unrealized_of(self, tag: str) -> RawMoney:
+        """Profit at the newest mark of the lots that were entered with a tag."""
+        mark, factor = self.contract.mark, self.contract.factor
+        return sum(
+            qty * (mark - entry.raw_price) * factor
+            for entry, qty, _ in self._lots
+            if entry.order.tag == tag
+        )
+
+    @property
+    def sl(self) -> Price | None:
+        """Price of the stop that comes first, as known now; None where nothing stops it."""
+        return self.contract.waiting_price("stop")
+
+    @property
+    def target(self) -> Price | None:
+        """Price of the target that comes first; None where there is none."""
+        return self.contract.waiting_price("target")
+
+    def set_sl(self, level: Price | str | None) -> Order | None:
+        """Put one stop on all that is held, in place of every stop it has.
+
+        Parameters
+        ----------
+        level
+            A price; `"25%"` or `"30pts"` from the average entry price to the adverse side;
+            `"cost"`, that price itself; None for no stop at all. It works from the next bar on, for
+            what is held when it fires, as long as the position lives.
+        """
+        return self.contract.set_exit("stop", level)
+
+    def set_target(self, level: Price | str | None) -> Order | None:
+        """Put one target on all that is held, in place of every target it has; see `set_sl`."""
+        return self.contract.set_exit("target", level)
+
+    def add(self, lots: int | None = None, **terms: Any) -> Order | None:
+        """Buy more of what is long, sell more of what is short; see `Strategy.buy`."""
+        trade = self.contract.buy if self.qty > 0 else self.contract.sell
+        return trade(lots, **{"tag": self.tag, **terms})
 
     def get_pnl(self) -> Money:
         """Realized and unrealized profit since it was last flat, before charges."""

@@ -86,8 +86,17 @@ class PriceColumns:
         self.points, self.live, self.volume, self.oi = points, live, volume, oi
         self.bid, self.ask = bid, ask
         self.all_live = bool(live.all())
+        self.quoted = bid is not None and ask is not None
         self._views: dict[str, memoryview] = {}
         self._lists: dict[tuple[str, int], list[float]] = {}
+        self._paths: dict[tuple[str, bool], npt.NDArray[np.int32]] = {}
+        # What the books are marked with: the close, or the middle of the quotes where there are.
+        self.marks: npt.NDArray[np.int32] = points[POINTS - 1 :: POINTS]
+        if bid is not None and ask is not None:
+            both = (bid > 0) & (ask > 0)
+            middle = (bid.astype(np.int64) + ask + 1) // 2
+            own = np.where(both, middle, self.marks).astype(np.int32)
+            self.marks = own[np.maximum.accumulate(np.where(live, np.arange(n), 0))]
         for array in (points, live, volume, oi, bid, ask):
             if array is not None:
                 array.flags.writeable = False
@@ -190,6 +199,46 @@ class PriceColumns:
                 math.nan,
             ]
         return self._lists[column, bars]
+
+    # What an order looks along: integers, made when first asked for.
+
+    def ordered(self, low_first: bool) -> npt.NDArray[np.int32]:
+        """Price points with one order of the extremes in every bar, shape ``(4 n,)``."""
+        made = self._paths.get(("ordered", low_first))
+        if made is None:
+            quads = self._quads.copy()
+            inner = np.sort(quads[:, 1:3], axis=1)
+            quads[:, 1:3] = inner if low_first else inner[:, ::-1]
+            made = self._paths["ordered", low_first] = quads.ravel()
+        return made
+
+    def taken(self, buys: bool) -> npt.NDArray[np.int32]:
+        """The quote that an order of a side takes, shape ``(n,)``; 0 where there is none."""
+        side = self.ask if buys else self.bid
+        if side is None:
+            raise InvariantError("Prices without quotes have no side to take.")
+        return side
+
+    @staticmethod
+    def never(buys: bool) -> int:
+        """A price that triggers no stop of a side."""
+        return 0 if buys else int(np.iinfo(np.int32).max)
+
+    def triggers(self, buys: bool) -> npt.NDArray[np.int32]:
+        """What triggers a stop of a side where there are quotes, shape ``(4 n,)``.
+
+        The price points of bars with a trade; in others the side it would take, at the close.
+        Where there is neither: a price that triggers nothing.
+        """
+        made = self._paths.get(("triggers", buys))
+        if made is None:
+            never = self.never(buys)
+            traded = self.live if self.volume is None else self.live & (self.volume > 0)
+            quads = np.where(traded[:, None], self._quads, never).astype(np.int32)
+            side = self.taken(buys)
+            quads[:, 3] = np.where(traded, quads[:, 3], np.where(side > 0, side, never))
+            made = self._paths["triggers", buys] = quads.ravel()
+        return made
 
     @property
     def _quads(self) -> npt.NDArray[np.int32]:

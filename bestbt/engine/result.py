@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from itertools import pairwise
 
 import numpy as np
@@ -34,9 +34,16 @@ class Result:
         Still open.
     closed : list of (int, int)
         Bar and raw equity at each session's end.
+    ambiguous : int
+        Bars of a contract in which the assumed order of the extremes decided which exit filled.
     """
 
-    def __init__(self, desk: Desk, closed: Sequence[tuple[Ordinal, RawMoney]]) -> None:
+    def __init__(
+        self,
+        desk: Desk,
+        closed: Sequence[tuple[Ordinal, RawMoney]],
+        ambiguous: Collection[tuple[Contract, Ordinal]] = (),
+    ) -> None:
         portfolio = desk.portfolio
         self.grid = desk.grid
         self.start = desk.start
@@ -57,6 +64,7 @@ class Result:
         self.log: list[LogEntry] = list(desk.log)
         self.positions: list[Position] = list(portfolio.positions.values())
         self.closed = list(closed)
+        self.ambiguous = len(ambiguous)
 
     def equity(self) -> npt.NDArray[np.int64]:
         """Raw equity at the close of each bar from `start` on, shape ``(end − start,)``."""
@@ -73,7 +81,7 @@ class Result:
             columns = contract.columns
             if columns is None:
                 continue
-            marks = columns.points[POINTS - 1 :: POINTS]
+            marks = columns.marks
             for (bar, qty), (until, _) in pairwise([*steps, (self.end, 0)]):
                 if qty and bar < until:
                     held = marks[bar - columns.first : until - columns.first].astype(np.int64)
@@ -98,7 +106,17 @@ class Result:
         digest = hashlib.sha256()
         time = self.grid.time
         for o in self.orders:
-            row = (o.id, o.time, o.contract.name, o.qty, o.type, o.kind, o.trigger, o.status)
+            row = (
+                o.id,
+                o.time,
+                o.contract.name,
+                o.qty,
+                o.type,
+                o.kind,
+                o.raw_trigger,
+                o.raw_price,
+                o.status,
+            )
             digest.update(repr(row).encode())
         for f in self.fills:
             charges = sorted(f.raw_charges.items())

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from bestbt.engine.desk import Desk
 from bestbt.engine.feeder import PriceFeeder
 from bestbt.engine.grid import Clock, utc_ns
-from bestbt.engine.matching import Slippage
+from bestbt.engine.matching import MatchRules, Slippage
 from bestbt.engine.order import Order
 from bestbt.engine.ports import Feed, FeeModel, Market
 from bestbt.engine.result import Result
@@ -67,6 +67,8 @@ class Simulation:
         See `matching.parse_slippage` and `ports.FeeModel`.
     fill_at_close
         Market orders trade at the close just seen: optimistic, for comparison with other tools.
+    rules
+        Choices about what a bar leaves open; see `matching.MatchRules`.
     seed
         Of `Strategy.random`.
     """
@@ -83,6 +85,7 @@ class Simulation:
         slippage: Slippage,
         fees: FeeModel,
         fill_at_close: bool = False,
+        rules: MatchRules | None = None,
         seed: int = 0,
     ) -> None:
         self._make_strategy = make_strategy
@@ -97,6 +100,7 @@ class Simulation:
             slippage=slippage,
             fees=fees,
             fill_at_close=fill_at_close,
+            rules=rules.checked() if rules is not None else None,
         )
         self.grid = feed.grid
         if start != self.grid.firsts[self.grid.session(start)]:
@@ -132,7 +136,7 @@ class Simulation:
     @property
     def result(self) -> Result:
         """What is booked so far."""
-        return Result(self.desk, self.feeder.closed)
+        return Result(self.desk, self.feeder.closed, self.feeder.clearing.ambiguous)
 
     @property
     def pnl(self) -> Money:
@@ -333,5 +337,11 @@ class Simulation:
 
 
 def _wish(order: Order) -> tuple[Any, ...]:
-    """What an order was when it was placed; a bracket's later shrinking is not part of it."""
-    return (order.time, order.contract.name, order.qty > 0, order.type, order.trigger, order.kind)
+    """What an order was when it was placed; what became of it since is not part of it."""
+    terms: tuple[Any, ...] = (order.raw_trigger, order.raw_price)
+    if order.changes:
+        terms = (order.changes[0].raw_trigger, order.changes[0].raw_price)
+    elif order.type == "trail":  # it moves
+        terms = (order.trail,)
+    wish = (order.time, order.contract.name, order.qty > 0, order.type, order.kind)
+    return (*wish, *terms)

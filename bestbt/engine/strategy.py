@@ -24,6 +24,7 @@ HOOKS = {
     "on_bar": 0,
     "on_fill": 1,
     "on_stop": 1,
+    "on_target": 1,
     "on_reject": 1,
     "on_expiry": 1,
     "on_session_start": 0,
@@ -302,6 +303,9 @@ class Strategy(StrategyBase):
 
     def on_stop(self, fill: Fill) -> None:
         """Act on the fill of a stop, after `on_fill`."""
+
+    def on_target(self, fill: Fill) -> None:
+        """Act on the fill of a target, after `on_fill`."""
 
     def on_reject(self, order: Order) -> None:
         """Act on an order that the market refused; its `reason` says why."""

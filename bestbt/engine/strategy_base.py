@@ -17,7 +17,7 @@ from bestbt.engine.contract import Contract
 from bestbt.engine.desk import Desk
 from bestbt.engine.grid import duration
 from bestbt.engine.indicators import CoarserIndicator, Indicator, crossed_above
-from bestbt.engine.order import Order, OrderStatus, OrderType
+from bestbt.engine.order import Buy, Order, OrderStatus, OrderType, Sell, TimeInForce
 from bestbt.engine.position import Position
 from bestbt.errors import ContractNotFound, ExpiryNotFound, OrderError
 from bestbt.units import Money, Ordinal, Price, Qty, Right, money
@@ -184,11 +184,16 @@ class StrategyBase:
         *,
         qty: Qty | None = None,
         type: OrderType = "market",
+        price: Price | None = None,
         trigger: Price | None = None,
         sl: Price | str | None = None,
+        target: Price | str | None = None,
+        trail: Price | str | None = None,
+        tif: TimeInForce = "day",
+        until: date | None = None,
         tag: str = "",
     ) -> Order | None:
-        """Buy at the next bar.
+        """Buy at the next bar, or once a price is reached.
 
         Parameters
         ----------
@@ -197,12 +202,17 @@ class StrategyBase:
         lots, qty
             Whole lots, or units that are whole lots; one of the two.
         type
-            `"market"`, or `"slm"`: trade once the price touches *trigger*.
-        trigger
-            Price of an `"slm"`.
-        sl
-            Protected stop that lives while the position does: a price, `"25%"` or `"30pts"`
-            from the fill's price to the adverse side.
+            `"market"`; `"limit"`: at *price* or better; `"slm"`: once the price touches *trigger*;
+            `"sl"`: the same, but no worse than *price*.
+        price, trigger
+            In currency per unit, rounded to the nearest tick, halves up.
+        sl, target, trail
+            Exits that live while the position does: a protected stop, a limit, a stop that follows.
+            A price, or `"25%"` or `"30pts"` from the fill's price; *trail* as a number is points.
+            When one fills the others end.
+        tif, until
+            How long the order works: `"day"`, `"gtc"` (until it is filled, cancelled or the
+            contract settles), or `"gtd"` with the last date.
         tag
             Yours; carried to fills and trades.
 
@@ -214,9 +224,12 @@ class StrategyBase:
         Raises
         ------
         OrderError
-            For an index, an expired contract, or a size that is no whole positive number of lots.
+            For an index, an expired contract, a size that is no whole positive number of lots, or
+            terms that do not go together.
         """
-        return self._desk.enter(contract, +1, lots, qty, type, trigger, sl, tag)
+        return self._desk.enter(
+            contract, +1, lots, qty, type, price, trigger, sl, target, trail, tif, until, tag
+        )
 
     def sell(
         self,
@@ -225,12 +238,83 @@ class StrategyBase:
         *,
         qty: Qty | None = None,
         type: OrderType = "market",
+        price: Price | None = None,
         trigger: Price | None = None,
         sl: Price | str | None = None,
+        target: Price | str | None = None,
+        trail: Price | str | None = None,
+        tif: TimeInForce = "day",
+        until: date | None = None,
         tag: str = "",
     ) -> Order | None:
-        """Sell at the next bar; the parameters are those of `buy`."""
-        return self._desk.enter(contract, -1, lots, qty, type, trigger, sl, tag)
+        """Sell at the next bar, or once a price is reached; the parameters are those of `buy`."""
+        return self._desk.enter(
+            contract, -1, lots, qty, type, price, trigger, sl, target, trail, tif, until, tag
+        )
+
+    def combo(self, legs: Sequence[Buy | Sell], atomic: bool = False, tag: str = "") -> list[Order]:
+        """Place market entries that belong together: `combo([Sell(call, 1), Buy(wing, 1)])`.
+
+        What is bought goes first; what is sold trades from where the last of it has filled. If a
+        leg finds no live price in its time, the legs that have filled are closed again.
+
+        Parameters
+        ----------
+        legs
+            Two or more of `Buy` and `Sell`, each of another contract. With one that is None
+            nothing is placed, and the refusal is logged.
+        atomic
+            All legs trade at one open, the first at which every one is live. No exchange offers
+            that for index options: it is optimistic.
+        tag
+            Yours; carried to fills and trades.
+
+        Returns
+        -------
+        list of Order
+            Those that buy before those that sell; empty when refused.
+        """
+        return self._desk.combo(legs, atomic, tag)
+
+    def cancel_order(self, order: Order | int) -> Order:
+        """Take back a working order, given by itself or by its id.
+
+        Raises
+        ------
+        OrderError
+            For an unknown id, or an order that works no more.
+        """
+        return self._desk.cancel(order)
+
+    def modify_order(
+        self,
+        order: Order | int,
+        price: Price | None = None,
+        trigger: Price | None = None,
+        lots: int | None = None,
+        qty: Qty | None = None,
+    ) -> Order:
+        """Change a working order; its new terms work from the next bar on.
+
+        Parameters
+        ----------
+        order
+            The order or its id.
+        price, trigger
+            Of a `"limit"`, an `"slm"`, or both of an `"sl"`.
+        lots, qty
+            Of an entry: the size of an exit follows its position.
+
+        Raises
+        ------
+        OrderError
+            For an unknown id, an order that works no more, or terms that it does not have.
+        """
+        return self._desk.modify(order, price, trigger, lots, qty)
+
+    def cancel_all(self) -> None:
+        """Take back every working order, stops and targets too."""
+        self._desk.cancel_all()
 
     def exit(self, what: Contract | Position | None) -> Order | None:
         """Close what is held of a contract, or a position, at its next live bar."""
@@ -269,21 +353,25 @@ class StrategyBase:
             return list(self._desk.exchange.working)
         return [o for o in self._desk.orders if status is None or o.status == status]
 
-    def get_pnl(self, contract: Contract | None = None) -> Money:
-        """Realized and unrealized profit, before charges, of a contract or of the run."""
-        return self.get_realized_pnl(contract) + self.get_unrealized_pnl(contract)
+    def get_pnl(self, contract: Contract | None = None, tag: str | None = None) -> Money:
+        """Realized and unrealized profit, before charges.
 
-    def get_realized_pnl(self, contract: Contract | None = None) -> Money:
-        """Realized profit before charges, first in first out."""
-        if contract is None:
-            return money(self._desk.portfolio.realized)
-        return self._desk.realized(contract)
+        Parameters
+        ----------
+        contract
+            Of this contract alone.
+        tag
+            Of what was entered with this tag alone.
+        """
+        return self.get_realized_pnl(contract, tag) + self.get_unrealized_pnl(contract, tag)
 
-    def get_unrealized_pnl(self, contract: Contract | None = None) -> Money:
-        """Profit of what is held at the newest marks."""
-        if contract is None:
-            return money(self._desk.portfolio.unrealized)
-        return self._desk.unrealized(contract)
+    def get_realized_pnl(self, contract: Contract | None = None, tag: str | None = None) -> Money:
+        """Realized profit before charges, first in first out; see `get_pnl`."""
+        return self._desk.realized(contract, tag)
+
+    def get_unrealized_pnl(self, contract: Contract | None = None, tag: str | None = None) -> Money:
+        """Profit of what is held at the newest marks; see `get_pnl`."""
+        return self._desk.unrealized(contract, tag)
 
     @property
     def balance(self) -> Money:

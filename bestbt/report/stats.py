@@ -13,7 +13,7 @@ import pandas as pd
 from bestbt.engine.order import Order
 from bestbt.engine.result import Result
 from bestbt.report.tables import charges_by_fill, charges_by_match, flat_to_flat
-from bestbt.units import MINUTE, MONEY_SCALE, RawMoney, money
+from bestbt.units import MINUTE, MONEY_SCALE, Ordinal, RawMoney, money
 
 __all__ = ["Drawdown", "daily_equity", "deepest_drawdown", "is_estimated", "net_by_match", "stats"]
 
@@ -152,7 +152,9 @@ def stats(result: Result) -> pd.Series[Any]:
             "best_day": float(gains.max()) if len(gains) else _NAN,
             "worst_day": float(gains.min()) if len(gains) else _NAN,
             "max_losing_streak": max(streaks, default=0),
-            "stale_waits": sum(_waited(result, o) for o in result.orders),
+            "ambiguous_bars": result.ambiguous,
+            "stale_waits": _stale_waits(result),
+            "stop_skipped": sum(o.skipped for o in result.orders),
             "estimated_settlements": sum(is_estimated(source) for _, source in result.estimated),
             "rejected_orders": sum(o.status == "rejected" for o in result.orders),
             "first_minute_pnl": _first_minute(result, nets),
@@ -270,13 +272,18 @@ def _exposed(result: Result) -> int:
     return held
 
 
-def _waited(result: Result, order: Order) -> bool:
-    """Whether a market order found no live price in its first bar."""
+def _stale_waits(result: Result) -> int:
+    """Market orders that found no live price in their first bar."""
+    filled = {fill.order.id: fill.bar for fill in result.fills}
+    return sum(_waited(result, o, filled.get(o.id)) for o in result.orders)
+
+
+def _waited(result: Result, order: Order, filled: Ordinal | None) -> bool:
     if order.type != "market" or order.kind == "settlement" or order.status == "cancelled":
         return False
-    first = order.since // 4
+    first = order.first
     if order.status == "filled":
-        return order.fire is not None and order.fire // 4 > first
+        return filled is not None and filled > first
     if order.status == "rejected":
         return True
     if first >= result.end:  # it has not had a bar yet

@@ -265,10 +265,8 @@ def orders(result: Result) -> pd.DataFrame:
             "side": _texts(_side(o.qty) for o in rows),
             "type": _texts(o.type for o in rows),
             "qty": _units(o.qty for o in rows),
-            "price": np.full(len(rows), np.nan),
-            "trigger": _floats(
-                o.trigger / o.contract.spec.scale if o.trigger else np.nan for o in rows
-            ),
+            "price": _floats(np.nan if o.price is None else o.price for o in rows),
+            "trigger": _floats(np.nan if o.trigger is None else o.trigger for o in rows),
             "tif": _texts(o.tif for o in rows),
             "status": _texts(o.status for o in rows),
             "reason": _texts(o.reason for o in rows),

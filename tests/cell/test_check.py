@@ -208,15 +208,11 @@ def test_a_limit_that_nothing_reads_has_no_effect(found):
     [
         ("self.sell(self.spot, lot=1)", "unknown argument 'lot'", "Did you mean 'lots'?"),
         ("self.sell(self.spot, stop=1, lots=1)", "unknown argument 'stop'", ""),
-        ("self.sell(self.spot, lots=1, target=5)", "target= is not in this version", "on_bar"),
-        ("self.buy(self.spot, lots=1, trail='2%')", "trail= is not in this version", "on_bar"),
-        ("self.buy(self.spot, price=5)", "price= is not in this version", "no limit orders yet"),
         ("self.buy(self.spot, risk=5)", "risk= is not in this version", "lots= or qty="),
-        ("self.buy(self.spot, tif='gtc')", "tif= is not in this version", "end of its session"),
         ("self.buy(self.spot, reenter=2)", "reenter= is not in this version", "on_stop"),
         ("self.buy(self.spot, group='a')", "group= is not in this version", "tag="),
         ("self.get_atm('CE', by='future')", "by= is not in this version", "index"),
-        ("self.get_pnl(tag='a')", "tag= is not in this version", "contract"),
+        ("self.get_pnl(group='a')", "group= is not in this version", "tag="),
         ("self.sell(lots=1)", "missing a required argument: 'contract'", "(contract"),
         ("self.exit_all(1)", "too many positional arguments", "()"),
         ("self.exit_all(tag='x')", "unknown argument 'tag'", "takes no arguments"),
@@ -425,7 +421,9 @@ def test_misspelt_hooks(found, name, meant):
 
 
 def test_a_hook_of_nobody_is_a_warning_and_one_of_later_an_error(found):
-    nobody, later = found(in_class("def on_moonrise(self): pass\ndef on_target(self, f): pass"))
+    nobody, later = found(
+        in_class("def on_moonrise(self): pass\ndef on_margin_call(self, f): pass")
+    )
 
     assert (nobody.severity, later.severity) == ("warning", "error")
     assert "not in this version" in later.message

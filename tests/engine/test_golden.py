@@ -70,7 +70,7 @@ def told(run: Simulation) -> dict[str, Any]:
     return {
         "orders": [
             [o.id, when(o.placed) if o.placed >= 0 else "", o.contract.name, o.qty, o.type, o.kind,
-             o.trigger, o.status]
+             o.raw_trigger, o.status]
             for o in result.orders
         ],
         "fills": [

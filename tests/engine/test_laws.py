@@ -39,7 +39,7 @@ def fills(sim: Simulation) -> list[tuple[Any, ...]]:
 
 def orders(sim: Simulation) -> list[tuple[Any, ...]]:
     return [
-        (o.id, o.time, o.contract.name, o.qty, o.type, o.kind, o.trigger, o.status)
+        (o.id, o.time, o.contract.name, o.qty, o.type, o.kind, o.raw_trigger, o.status)
         for o in sim.result.orders
     ]
 
@@ -233,10 +233,10 @@ def test_every_fill_is_a_trade_that_was_possible(
         elif f.reason == "close":
             assert on_path == bar[3]
         elif f.reason == "trigger":
-            assert on_path == f.order.trigger
+            assert on_path == f.order.raw_trigger
         elif f.reason == "gap":
             assert on_path == bar[0]
-            assert side * on_path > side * f.order.trigger
+            assert side * on_path > side * f.order.raw_trigger
         if f.order.kind == "stop":  # from the very fill it protects, and no earlier
             assert f.order.parent is not None
             assert f.point >= sim.result.fills[f.order.parent].point
@@ -244,7 +244,7 @@ def test_every_fill_is_a_trade_that_was_possible(
             assert sim.grid.time(f.bar) >= f.order.time
         assert (
             f.point % 4 == 0
-            or on_path in (path_of(bar)[f.point % 4], f.order.trigger)
+            or on_path in (path_of(bar)[f.point % 4], f.order.raw_trigger)
             or (f.reason == "trigger-passed")
         )
     assert [f.point for f in sim.result.fills] == sorted(f.point for f in sim.result.fills)

@@ -230,18 +230,18 @@ def test_prices_round_to_the_tick_halves_up(price: float, raw: int) -> None:
     ],
 )
 def test_a_relative_stop_is_measured_from_the_fill(text: Any, side: int, raw: int) -> None:
-    assert Level.parse(text).trigger(10_000, side, 5, 100) == raw
+    assert Level.parse(text).away(10_000, side, 5, 100) == raw
 
 
 @pytest.mark.parametrize("text", ["abc%", "-5%", "0pts", 0, -1, float("nan"), True, None])
 def test_what_is_no_stop_is_refused(text: Any) -> None:
-    with pytest.raises(OrderError, match="is no stop"):
+    with pytest.raises(OrderError, match="is no level"):
         Level.parse(text)
 
 
 def test_a_relative_stop_is_measured_from_the_fill_slippage_included() -> None:
     run = simulate(script(b1=sell(sl="10%")), market(100, 100, 100, 100), slippage="10ticks")
-    assert [o.trigger for o in run.result.orders if o.kind == "stop"] == [10_945]  # 99.5 × 1.1
+    assert [o.raw_trigger for o in run.result.orders if o.kind == "stop"] == [10_945]  # 99.5 × 1.1
 
 
 def test_the_default_slippage_of_a_future_is_a_share_fit_for_an_underlying() -> None:

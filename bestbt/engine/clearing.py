@@ -1,0 +1,296 @@
+"""Clearing: what a trade does to the books and to the orders around it; settlement.
+
+Positions and cash change here and nowhere else.
+"""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+
+from bestbt.engine.contract import Contract
+from bestbt.engine.desk import Desk
+from bestbt.engine.order import Brackets, Fill, Order, OrderKind, Trail
+from bestbt.engine.ports import Trade
+from bestbt.engine.settlement import intrinsic, mean_of_last, settlement_value
+from bestbt.engine.ticket import LEAVE
+from bestbt.errors import InvariantError
+from bestbt.units import MINUTE, POINTS, Ordinal, Point, Qty, RawPrice
+
+__all__ = ["Clearing"]
+
+_SETTLING = 30 * MINUTE  # a future settles each day on the mean of this last part of it
+
+
+class Clearing:
+    """Books the trades and settlements of one desk."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+        # (contract, bar) in which the assumed order of a bar's extremes decided between two exits
+        self.ambiguous: set[tuple[Contract, Ordinal]] = set()
+
+    # Trades
+
+    def execute(self, trade: Trade) -> Fill | None:
+        """Book a trade where it fires; None when nothing was traded.
+
+        That is so of an exit with nothing left to close, and of a stop-limit whose price has run
+        past its limit.
+        """
+        desk, order, point = self._desk, trade.order, trade.fire
+        contract = order.contract
+        if point is None:
+            raise InvariantError(f"{order} trades nowhere.")
+        if trade.skips:
+            self._skip(order, point)
+            return None
+        qty = order.left
+        if order.is_exit:
+            held = desk.portfolio.positions.get(contract)
+            open_qty = held.qty if held is not None else 0
+            if open_qty * qty >= 0:
+                desk.end(order, "cancelled", "position is closed")
+                return None
+            # a stop or target of a whole position closes all that is held by now
+            whole = order.parent is None and order.kind in ("stop", "target")
+            qty = -open_qty if whole or abs(qty) > abs(open_qty) else qty
+        seen, slip = trade.price, desk.exchange.slippage(trade, point)
+        tick = contract.spec.tick  # nothing is sold for less
+        price = seen + slip if qty > 0 else max(seen - slip, tick)
+        if order.parent is not None and point % POINTS:
+            self._note_ambiguous(order, point)
+        if order.type == "trail":
+            order.raw_trigger = desk.exchange.level(order, point)
+        reason = order.why or trade.reason
+        fill = self._book(point, order, qty, price, abs(price - seen), reason, order.kind)
+        desk.exchange.remove(order)
+        order.status, order.reason = "filled", reason
+        if trade.reason == "trigger-passed":
+            at = f"{order.raw_trigger / contract.spec.scale:g}"
+            desk.note(
+                "trigger-passed",
+                f"{contract.name}: the stop at {at} was already through when it began to work",
+                order=order.id,
+            )
+        if desk.combos and order.id in desk.combos:
+            self._release(order, point)
+        if desk.exchange.working or order.brackets is not None:
+            self._after(order, fill, seen)
+        return fill
+
+    def _book(
+        self,
+        point: Point,
+        order: Order,
+        qty: Qty,
+        price: RawPrice,
+        slippage: RawPrice,
+        reason: str,
+        kind: OrderKind,
+    ) -> Fill:
+        desk, contract = self._desk, order.contract
+        day = desk.today
+        if kind == "settlement":
+            charges = desk.fees.exercise(day, contract.spec, -qty, price)
+        else:
+            charges = desk.fees.fill(day, contract.spec, qty, price)
+        number = len(desk.portfolio.fills)
+        fill = Fill(
+            number, point, order, contract, qty, price, slippage, reason, kind,
+            dict(charges), desk.grid,
+        )  # fmt: skip
+        desk.portfolio.book(fill)
+        desk.dirty = True
+        return fill
+
+    def _skip(self, order: Order, point: Point) -> None:
+        desk = self._desk
+        order.skipped = True
+        desk.exchange.rest(order, point)
+        desk.note(
+            "stop-skipped",
+            f"{order.contract.name}: the price ran from the trigger at {order.trigger:g} past the "
+            f"limit at {order.price:g}; the limit goes on working",
+            order=order.id,
+        )
+
+    def _note_ambiguous(self, order: Order, point: Point) -> None:
+        """Count a bar whose other extreme would have filled the other exit of the same entry."""
+        desk, contract = self._desk, order.contract
+        columns = contract.columns
+        if columns is None or columns.quoted:
+            return
+        at = POINTS * (point // POINTS - columns.first)
+        low, high = sorted(columns.points[at + 1 : at + 3].tolist())
+        for other in desk.exchange.working:
+            other_way = (other.type == "limit") != (order.type == "limit")
+            sibling = other.parent == order.parent and other_way
+            if sibling and low <= desk.exchange.level(other, point) <= high:
+                self.ambiguous.add((contract, point // POINTS))
+
+    def _after(self, order: Order, fill: Fill, seen: RawPrice) -> None:
+        """Keep exits no larger than what is held, and attach the brackets of an entry."""
+        desk, contract = self._desk, fill.contract
+        held = desk.portfolio.positions.get(contract)
+        open_qty = held.qty if held is not None else 0
+        for other in tuple(desk.exchange.working):
+            if other.contract is contract and other.is_exit and open_qty * other.qty >= 0:
+                desk.end(other, "cancelled", "position is closed")
+        if desk.exchange.working:
+            if order.parent is not None:  # a lot's own exit: the stops of older lots stay
+                self._shrink(order.parent, fill.qty)
+            else:
+                self._shrink_closed(fill)
+        if order.brackets is not None and open_qty * fill.qty > 0:
+            size = min(abs(fill.qty), abs(open_qty))
+            self._attach(order, order.brackets, fill, seen, size)
+
+    def _shrink_closed(self, fill: Fill) -> None:
+        """Cut the brackets of entries that a fill has closed, oldest first."""
+        for match in reversed(self._desk.portfolio.matches):
+            if match.exit is not fill:
+                break
+            self._shrink(match.entry.id, -match.qty)
+
+    def _shrink(self, entry: int, qty: Qty) -> None:
+        """Cut what brackets of an entry would still trade by what has been traded for them."""
+        desk = self._desk
+        for other in [o for o in desk.exchange.working if o.parent == entry]:
+            other.left -= qty
+            if other.left * qty <= 0:
+                desk.end(other, "cancelled", "position is closed")
+
+    def _attach(
+        self, order: Order, brackets: Brackets, fill: Fill, seen: RawPrice, size: Qty
+    ) -> None:
+        """Place the exits of an entry's fill; they work from where it traded."""
+        spec, side = fill.contract.spec, 1 if fill.qty > 0 else -1
+        entry = fill.raw_price
+        columns = fill.contract.columns
+        quoted = columns is not None and columns.quoted
+        since = fill.point + 1 if quoted else fill.point
+        start = None if quoted else seen
+        for name in ("sl", "trail", "target"):
+            level = getattr(brackets, name)
+            if level is None:
+                continue
+            price = level.away(entry, -side if name == "target" else side, spec.tick, spec.scale)
+            stop = name != "target"
+            desk = self._desk
+            exit = Order(
+                len(desk.orders),
+                fill.contract,
+                -side * size,
+                type="limit" if not stop else "trail" if name == "trail" else "slm",
+                kind="stop" if stop else "target",
+                placed=fill.bar,
+                time=desk.now,
+                since=since,
+                raw_trigger=price if stop else 0,
+                raw_price=0 if stop else price,
+                start_price=start,
+                trail=Trail(level, entry) if name == "trail" else None,
+                parent=fill.id,
+                tif="gtc",
+                tag=order.tag,
+            )
+            desk.send(exit)
+
+    # Combos
+
+    def _release(self, order: Order, point: Point) -> None:
+        """Let a combo's sales work from where the last of its purchases has traded."""
+        desk = self._desk
+        combo = desk.combos.pop(order.id)
+        combo.filled.append(order)
+        if order.qty > 0 and not combo.waits:
+            for other in combo.orders:
+                if other.status == "working" and other.since > point:
+                    columns = other.contract.columns
+                    quoted = columns is not None and columns.quoted
+                    other.since = point if quoted else -(-point // POINTS) * POINTS
+                    desk.exchange.renew(other)
+
+    def reject(self, order: Order, bar: Ordinal) -> None:
+        """End an entry that found no live price in its time, and undo the combo it belongs to."""
+        desk = self._desk
+        desk.end(order, "rejected", f"no live price in {bar - order.placed} bars")
+        desk.note("rejected", f"{order.contract.name}: {order.reason}", order=order.id)
+        combo = desk.combos.pop(order.id, None)
+        if combo is not None:
+            for filled in combo.filled:
+                desk.place(filled.contract, -filled.qty, LEAVE, "exit", filled.tag)
+            combo.filled.clear()
+
+    # Expiries
+
+    def missed_expiry(self) -> bool:
+        """Refuse orders in what expired since the last session; whether there is any."""
+        desk = self._desk
+        missed = [e for e in desk.expiring if e < desk.today]
+        for expiry in missed:
+            for contract in desk.expiring[expiry]:
+                contract.is_expired = True
+        return bool(missed)
+
+    def settle(self, bar: Ordinal, before: date | None = None) -> list[Contract]:
+        """Settle every contract that expires by the session of a bar; return those held.
+
+        With *before*, only what should have settled before that day and could not.
+        """
+        desk = self._desk
+        day = before - timedelta(days=1) if before is not None else desk.today
+        due = [c for c in desk.portfolio.positions if c.expiry is not None and c.expiry <= day]
+        for contract in due:
+            self._settle_one(contract, bar)
+        for expiry in [e for e in desk.expiring if e <= day]:
+            for contract in desk.expiring.pop(expiry):
+                contract.is_expired = True
+        for order in [o for o in desk.exchange.working if o.contract.is_expired]:
+            desk.end(order, "lapsed", "contract expired")
+        desk.unsettled_from = day + timedelta(days=1)
+        return due
+
+    def _settle_one(self, contract: Contract, bar: Ordinal) -> None:
+        desk = self._desk
+        position = desk.portfolio.positions[contract]
+        index = desk.spot(contract.symbol)
+        expiry = contract.expiry or desk.today
+        value = settlement_value(desk.feed, desk.market, index, expiry, bar)
+        worth = intrinsic(contract.spec, value.raw, index.spec.scale)
+        order = Order(
+            len(desk.orders),
+            contract,
+            -position.qty,
+            type="market",
+            kind="settlement",
+            placed=bar,
+            time=desk.now,
+            since=POINTS * bar + POINTS - 1,
+            tag=position.tag,
+        )
+        order.status, order.reason = "filled", "settlement"
+        desk.orders.append(order)
+        point = POINTS * bar + POINTS - 1
+        self._book(point, order, -position.qty, worth, 0, "settlement", "settlement")
+        desk.note(
+            "settlement",
+            f"{contract.name} settled at {worth / contract.spec.scale:g} "
+            f"({value.source} {index.symbol} {value.raw / index.spec.scale:g})",
+            source=value.source,
+            value=value.raw / index.spec.scale,
+        )
+        if value.source != "official":
+            desk.estimated.append((contract, value.source))
+
+    def mark_to_market(self, bar: Ordinal) -> None:
+        """Pay the day's profit of futures in cash, at the mean of their last half hour.
+
+        Without a live bar in it: at the newest mark.
+        """
+        desk = self._desk
+        for contract, position in desk.portfolio.positions.items():
+            if contract.asset == "future" and contract.columns is not None:
+                price = mean_of_last(desk.grid, contract.columns, bar, _SETTLING)
+                paid = position.mark_to_market(contract.mark if price is None else price)
+                desk.portfolio.pay(bar, "variation", position, paid, None)
