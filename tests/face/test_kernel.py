@@ -161,7 +161,7 @@ def test_pause_from_another_cell(page: FrontEnd, latency: Callable[..., None]) -
 
 def test_the_pause_button(page: FrontEnd, latency: Callable[..., None]) -> None:
     page.run("%%backtest NIFTY" + BUSY)
-    button = page.button("Pause")
+    button = page.button("bt-pause")
     took = []
     for _ in range(10):
         page.run("watch(run)")
@@ -178,7 +178,7 @@ def test_the_pause_button(page: FrontEnd, latency: Callable[..., None]) -> None:
 
 def test_the_stop_button(page: FrontEnd) -> None:
     page.run("%%backtest NIFTY" + BUSY)
-    button = page.button("Stop")
+    button = page.button("bt-stop")
     page.click(button)
     assert page.ask("(run.done.wait(30), run.state)") == (True, "stopped")
     page.until(lambda: page.widgets[button]["disabled"])
@@ -191,7 +191,7 @@ def test_the_stop_button_ends_a_hook_that_does_not_return(
     reply = page.run("%%backtest NIFTY" + body)
     assert reply.status == "ok", reply.text
     page.run("watch(run)")
-    clicked = page.click(page.button("Stop"))
+    clicked = page.click(page.button("bt-stop"))
     assert page.ask("(run.done.wait(30), run.state)") == (True, "stopped")
     latency("click on Stop until a hanging hook is ended", [page.ask("stood[-1]") - clicked])
     assert page.ask("[t.name for t in threading.enumerate() if t.name == 'bt-engine']") == []
@@ -237,7 +237,7 @@ def test_the_view_has_a_stable_text(page: FrontEnd) -> None:
 
 def test_a_finished_view_has_its_buttons_off(page: FrontEnd) -> None:
     page.run("%%backtest NIFTY --wait\n" + STRADDLE)
-    buttons = [page.button("Pause"), page.button("Stop")]
+    buttons = [page.button("bt-pause"), page.button("bt-stop")]
     page.until(lambda: all(page.widgets[b].get("disabled") for b in buttons))
 
 
@@ -289,6 +289,19 @@ def test_without_ids_of_cells_the_variable_tells_views_apart(page: FrontEnd) -> 
     assert views(page)[before:] == [True, True]
     page.run(SHOWN)
     page.until(lambda: views(page)[before:] == [True, False, True])
+
+
+def test_a_view_comes_alive_again_when_its_run_is_rewound(page: FrontEnd) -> None:
+    page.run(SHOWN)
+    button = page.button("bt-pause")
+    page.until(lambda: page.widgets[button].get("disabled"))
+    reply = page.run("run.bt.back(400)")
+    assert reply.status == "ok", reply.text
+    page.until(lambda: page.widgets[button]["description"] == "Resume")
+    page.until(lambda: not page.widgets[button]["disabled"])
+    page.click(button)
+    assert page.ask("(run.wait(30).state, run.done.wait(30))") == ("finished", True)
+    page.until(lambda: page.widgets[button]["disabled"])
 
 
 def test_a_mistake_is_told_by_the_line_of_the_cell(page: FrontEnd) -> None:
