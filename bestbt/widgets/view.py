@@ -86,6 +86,8 @@ class RunView(widgets.VBox):  # type: ignore[misc]
         self._publisher.post("wake", self._wake)
 
     def _wake(self) -> None:
+        if self._problem:  # it may come of reading the run while it was moved: draw it anew
+            self._problem, self._shown = "", None
         if self._over:
             self._over, self._shown = False, None
             self._publisher.post("fills", self._charts.reopen)
@@ -140,8 +142,6 @@ class RunView(widgets.VBox):  # type: ignore[misc]
         self._pacer.seq = self._pace.sent()
 
     def _failed(self, name: str, error: Exception) -> None:
-        if not self._over:
-            self._shown = None  # it may have been read while a rewind was under way: look again
         self._problem = f"This view could not draw its {name}: {type(error).__name__}: {error}"
         run = self._run
         self._header.tell(status(run.state, run.progress, run.currency), self._problem)

@@ -267,6 +267,42 @@ def test_a_pane_that_cannot_be_drawn_is_told_and_the_others_are(
     assert len(it.view._trades.rows) == 10
 
 
+def test_what_cannot_be_drawn_is_not_tried_without_end(
+    stage: Callable[..., Stage], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    it = stage(sessions=5, trades=0)
+    it.later()
+    tried: list[str] = []
+
+    def broken(symbol: str) -> Any:
+        tried.append(symbol)
+        raise OSError("disk gone")
+
+    monkeypatch.setattr(it.run, "columns", broken)
+    it.run.advance(500)
+    for _ in range(50):  # five seconds in which the run stands
+        it.later()
+    assert len(tried) == 1
+
+
+def test_what_failed_while_the_run_was_moved_is_drawn_anew(stage: Callable[..., Stage]) -> None:
+    it = stage(sessions=5, trades=0)
+    it.run.advance(500)
+    with pytest.MonkeyPatch.context() as moving:
+
+        def moved(_: str) -> Any:
+            raise OSError("read while it was moved")
+
+        moving.setattr(it.run, "columns", moved)
+        it.later()
+    assert "could not draw its charts" in it.text
+    assert "candles" not in it.text
+    it.view.wake()
+    it.later()
+    assert "could not draw" not in it.text
+    assert "candles" in it.text
+
+
 def test_zooming_makes_detail_once_the_axis_rests(stage: Callable[..., Stage]) -> None:
     it = stage()
     it.run.advance(it.run.grid.n)
