@@ -15,7 +15,7 @@ import pandas as pd
 
 from bestbt.cell.check import check
 from bestbt.cell.compile import CompiledCell, compile_cell, render_problems_text
-from bestbt.cell.options import CellOptions, first_day, last_day, parse_options
+from bestbt.cell.options import RUN_OPTIONS, CellOptions, first_day, last_day, parse_options
 from bestbt.cell.surface import Surface
 from bestbt.engine.strategy import Strategy
 from bestbt.errors import BestbtError, CellError, UsageError
@@ -160,11 +160,7 @@ def _run(given: argparse.Namespace) -> None:
 
 
 def _play(compiled: CompiledCell, store: Store, options: CellOptions) -> None:
-    chosen = {
-        name: value
-        for name in ("capital", "bar", "slippage", "fees", "fill_at")
-        if (value := getattr(options, name)) is not None
-    }
+    chosen = {name: value for name in RUN_OPTIONS if (value := getattr(options, name)) is not None}
     backtest = Backtest(
         compiled,
         store,

@@ -17,7 +17,7 @@ from bestbt.cell.compile import (
     render_problems_html,
     render_problems_text,
 )
-from bestbt.cell.options import CellOptions, parse_options
+from bestbt.cell.options import RUN_OPTIONS, CellOptions, parse_options
 from bestbt.cell.place import Place, locate
 from bestbt.cell.show import author_lines, short_error
 from bestbt.cell.surface import Surface
@@ -108,13 +108,7 @@ class BestbtMagics(Magics):
         }
 
     def _backtest(self, compiled: CompiledCell, options: CellOptions) -> Backtest:
-        chosen: dict[str, Any] = {
-            "capital": options.capital,
-            "bar": options.bar,
-            "slippage": options.slippage,
-            "fees": options.fees,
-            "fill_at": options.fill_at,
-        }
+        chosen = {name: getattr(options, name) for name in RUN_OPTIONS}
         return Backtest(
             compiled,
             self._store(options.store),

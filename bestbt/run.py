@@ -8,7 +8,7 @@ import traceback
 from collections.abc import Callable, Mapping
 from datetime import date, datetime
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 from weakref import WeakSet
 
 import numpy as np
@@ -19,21 +19,24 @@ from bestbt.cell.compile import CompiledCell
 from bestbt.cell.show import own_lines, short_error
 from bestbt.engine.fees import NoFees, fee_function
 from bestbt.engine.grid import Grid, duration
-from bestbt.engine.matching import parse_slippage
+from bestbt.engine.matching import MatchRules, parse_slippage
 from bestbt.engine.ports import FeeModel, Market
 from bestbt.engine.prices import PriceColumns
 from bestbt.engine.result import Result
 from bestbt.engine.simulation import Simulation
 from bestbt.engine.strategy import Strategy
+from bestbt.engine.touch import Path
 from bestbt.errors import ContractNotFound, DataGap, UsageError
 from bestbt.player import Player, State
 from bestbt.report import stats as report_stats
 from bestbt.report import summary as report_summary
 from bestbt.report import tables
 from bestbt.store.store import Store
-from bestbt.units import MONEY_SCALE, Money, Ordinal
+from bestbt.units import MONEY_SCALE, Money, Ordinal, money
 
 __all__ = ["Backtest", "Progress", "Run"]
+
+_BAND: tuple[Path, Path] = ("pessimistic", "optimistic")
 
 
 class Progress(NamedTuple):
@@ -76,6 +79,16 @@ class Backtest:
     fill_at
         `"next_open"`; or `"close"`, at which market orders trade at the close just seen
         (optimistic, for comparison with other tools).
+    path
+        Which extreme of a bar came first, for exits: `"nearest"` to the open, or the one that is
+        `"pessimistic"` (stops before targets) or `"optimistic"` for the position.
+    limit_touch
+        A limit trades at a touch; else the price must go a tick through it.
+    stop_check
+        `"touch"`, or `"close"`: exits' stops wait for a close beyond, and trade at the next open.
+    band
+        The summary gives the PnL of the pessimistic and of the optimistic path beside the run's;
+        it costs two more runs.
     params
         Parameters of the strategy by name.
 
@@ -100,6 +113,10 @@ class Backtest:
         slippage: Any = None,
         fees: Any = None,
         fill_at: str = "next_open",
+        path: Path = "nearest",
+        limit_touch: bool = False,
+        stop_check: Literal["touch", "close"] = "touch",
+        band: bool = False,
         params: Mapping[str, Any] | None = None,
     ) -> None:
         symbols = _symbols(symbols)
@@ -113,6 +130,7 @@ class Backtest:
             isinstance(self.strategy_class, type) and issubclass(self.strategy_class, Strategy)
         ):
             raise UsageError(f"Backtest({strategy!r}, …): a subclass of Strategy is needed.")
+        self._executed = [self.strategy_class]  # of a cell: the first run uses what was just made
         self.params = dict(params or {})
         self.market: Market = store.market
         self.options: dict[str, Any] = {
@@ -121,12 +139,16 @@ class Backtest:
             "slippage": "default" if slippage is None else slippage,
             "fees": "market" if fees is None else fees,
             "fill_at": fill_at,
+            "path": path,
+            "limit_touch": limit_touch,
+            "stop_check": stop_check,
+            "band": band,
         }
         self.feed = store.feed(symbols, first, last, step=duration(bar), warmup=warmup)
         self.first_day, self.last_day = first, last
         if fill_at not in ("next_open", "close"):
             raise UsageError(f"fill_at={fill_at!r}: it is 'next_open' or 'close'.")
-        self.simulation = Simulation(
+        self._simulation: Callable[[MatchRules], Simulation] = lambda rules: Simulation(
             self._maker(),
             self.feed,
             self.market,
@@ -136,7 +158,10 @@ class Backtest:
             slippage=parse_slippage(slippage),
             fees=_fee_model(fees, self.market),
             fill_at_close=fill_at == "close",
+            rules=rules,
         )
+        self._rules = MatchRules(path, limit_touch, stop_check)
+        self.simulation = self._simulation(self._rules)
         self.player = Player(self.simulation)
         self._run = Run(self)
 
@@ -161,14 +186,30 @@ class Backtest:
         if cell is None:
             plain = self.strategy_class
             return lambda: plain(**params)
-        made = [self.strategy_class]  # the first run uses the class that was just executed
+        executed = self._executed
 
         def make() -> Strategy:
-            cls = made.pop() if made else cell.make()
+            cls = executed.pop() if executed else cell.make()
             strategy: Strategy = cls(**params)
             return strategy
 
         return make
+
+    def band(self) -> tuple[Money, Money]:
+        """PnL up to where the run stands, on the pessimistic and on the optimistic path.
+
+        What was done by hand is done again. The strategy runs twice more.
+        """
+        until = self.simulation.bar
+        low, high = (self._pnl(self._rules._replace(path=path), until) for path in _BAND)
+        return low, high
+
+    def _pnl(self, rules: MatchRules, until: Ordinal) -> Money:
+        other = self._simulation(rules)
+        other.interventions += self.simulation.interventions
+        if until >= self.feed.start_bar:
+            other.run_to(until)
+        return money(other.desk.portfolio.equity - other.desk.portfolio.capital)
 
     @property
     def title(self) -> str:
@@ -464,7 +505,17 @@ class Run:
     def summary(self) -> str:
         """Return the run in a page of text; the same text for the same run."""
         options = {**self.bt.options, **self._about()}
+        if options["band"]:
+            options["band"] = self.band()
         return report_summary.summary(self.result, self.title, options)
+
+    def band(self) -> tuple[Money, Money]:
+        """PnL on the pessimistic and on the optimistic path; see `Backtest.band`."""
+        key = f"band {self.bt.simulation.bar}"
+        if key not in self._tables:
+            self._tables[key] = self.bt.band()
+        found: tuple[Money, Money] = self._tables[key]
+        return found
 
     def _about(self) -> dict[str, Any]:
         """What the summary says of the run besides its result."""

@@ -17,11 +17,10 @@ from typing import Any, NoReturn
 from bestbt.engine.grid import duration
 from bestbt.errors import UsageError, did_you_mean
 
-__all__ = ["CellOptions", "first_day", "last_day", "parse_capital", "parse_options"]
+__all__ = ["RUN_OPTIONS", "CellOptions", "first_day", "last_day", "parse_capital", "parse_options"]
 
 # Options of the manual that this version does not have yet.
 _LATER = (
-    "--path",
     "--preset",
     "--margin",
     "--no-margin",
@@ -53,6 +52,10 @@ class CellOptions:
     slippage: float | str | None = None
     fees: str | None = None
     fill_at: str | None = None
+    path: str | None = None
+    limit_touch: bool | None = None
+    stop_check: str | None = None
+    band: bool | None = None
     step: bool = False
     wait: bool = False
     view: bool = True
@@ -299,6 +302,11 @@ def _parser(command: str) -> _Parser:
     )
     option("--fees", metavar="NAME", help="a charge schedule, or none")
     option("--fill-at", type=_fill_at, metavar="WHEN", help="next_open (default) or close")
+    option("--path", metavar="ORDER", help="nearest (default), pessimistic or optimistic")
+    on = {"action": "store_const", "const": True}
+    option("--limit-touch", **on, help="limits trade at a touch, not only a tick through")
+    option("--stop-check", metavar="WHEN", help="touch (default) or close")
+    option("--band", **on, help="PnL of the pessimistic and the optimistic path as well")
     option("--step", action="store_true", help="open paused at the first bar")
     option("--wait", action="store_true", help="return when the run has finished")
     option("--no-view", dest="view", action="store_false", help="text only")
@@ -310,4 +318,9 @@ def _parser(command: str) -> _Parser:
 
 _OPTIONS = frozenset(
     name for action in _parser("%%backtest")._actions for name in action.option_strings
+)
+
+# Options that a run takes by the same name; None: its own default.
+RUN_OPTIONS = (
+    *("capital", "bar", "slippage", "fees", "fill_at", "path", "limit_touch", "stop_check", "band"),
 )

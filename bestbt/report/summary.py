@@ -66,8 +66,9 @@ def summary(result: Result, title: str, options: Mapping[str, Any] | None = None
         First line.
     options
         Choices the run was made with, by the names of the magic's options (`slippage`, `fees`,
-        `fill_at`, `path`); None means the default. Beside them: `synthetic` (bool), `state`
-        (said unless it is ``"finished"``) and `currency` (its sign). Others are left out.
+        `fill_at`, `path` …; `band` as the two PnLs); None means the default. Beside them:
+        `synthetic` (bool), `state` (said unless it is ``"finished"``) and `currency` (its sign).
+        Others are left out.
 
     Returns
     -------
@@ -156,6 +157,9 @@ def _rows(result: Result, options: Mapping[str, Any]) -> list[_Row]:
         ),
         ("Open positions", _open(result, write)),
     ]
+    if options.get("band"):
+        low, high = options["band"]
+        rows.append(("PnL band", [f"pessimistic {write(low)} · optimistic {write(high)}"]))
     warnings = _warnings(result, figures, options)
     if warnings:
         rows.append(("Warnings", warnings))
@@ -207,6 +211,13 @@ def _warnings(result: Result, figures: pd.Series[Any], options: Mapping[str, Any
             f"{_count(estimated, 'settlement')} on an estimate of the index, "
             f"{_near_strikes(result)} of them with the strike within {_NEAR} points of it"
         )
+    if figures["ambiguous_bars"]:
+        lines.append(
+            f"{_count(figures['ambiguous_bars'], 'bar')} in which stop and target both lay; the "
+            "assumed path decided"
+        )
+    if figures["stop_skipped"]:
+        lines.append(f"{_count(figures['stop_skipped'], 'stop-limit')} run past")
     if figures["rejected_orders"]:
         lines.append(f"{_count(figures['rejected_orders'], 'order')} rejected")
     if figures["stale_waits"]:
@@ -230,6 +241,7 @@ def _near_strikes(result: Result) -> int:
 
 
 _DEFAULTS = {"path": "nearest", "slippage": "default", "fees": "market", "fill_at": "next_open"}
+_UNSAID = {"limit_touch": False, "stop_check": "touch"}  # said only where they are otherwise
 
 
 def _choices(options: Mapping[str, Any]) -> list[str]:
@@ -241,6 +253,9 @@ def _choices(options: Mapping[str, Any]) -> list[str]:
             value = getattr(value, "__name__", type(value).__name__)
         said.append(f"{name} {value}")
     lines = [" · ".join(said[:2]), " · ".join(said[2:])]
+    others = [f"{n} {options[n]}" for n, usual in _UNSAID.items() if options.get(n, usual) != usual]
+    if others:
+        lines.append(" · ".join(others))
     if options.get("fill_at") == "close":
         lines.append("optimistic: orders trade at the close that was just seen")
     return lines

@@ -314,3 +314,54 @@ def test_an_unfinished_run_is_not_saved(own: Path) -> None:
         run.save("half")
     assert len(store.runs()) == 0
     store.close()
+
+
+class Scalps(Strategy):
+    """Sells a straddle with a stop and a target so near that one minute may hold both."""
+
+    @at("09:20")
+    def enter(self) -> None:
+        for right in ("CE", "PE"):
+            self.sell(self.get_atm(right), lots=1, sl="0.4%", target="0.4%")
+
+
+def test_the_path_decides_between_stop_and_target_and_the_band_holds_both_ends(
+    store: Store,
+) -> None:
+    pnl = {
+        path: day(store, Scalps, path=path, end=LAST).stats["pnl"]
+        for path in ("nearest", "pessimistic", "optimistic")
+    }
+    assert pnl["pessimistic"] < pnl["nearest"] < pnl["optimistic"]
+    run = day(store, Scalps, band=True, end=LAST)
+    assert run.band() == (pnl["pessimistic"], pnl["optimistic"])
+    assert run.stats["ambiguous_bars"] > 0
+    assert f"pessimistic {run.currency}" in run.summary().replace("−", "")
+    with pytest.raises(UsageError, match="path='worst' is no choice. It has: nearest"):
+        day(store, Scalps, path="worst")
+
+
+def test_a_limit_that_need_only_be_touched_trades_no_later(store: Store) -> None:
+    class Limits(Strategy):
+        @at("09:20")
+        def enter(self) -> None:
+            call = self.get_atm("CE")
+            self.buy(call, lots=1, type="limit", price=call.price - 2, tif="gtc")
+
+    through, touched = day(store, Limits), day(store, Limits, limit_touch=True)
+    assert touched.fills["time"][0] <= through.fills["time"][0]
+    assert "limit_touch True" in touched.summary()
+    assert "limit_touch" not in through.summary()
+
+
+def test_a_stop_checked_at_the_close_trades_at_the_next_open(
+    store: Store, prices: Callable[[str, str], float]
+) -> None:
+    class Stopped(Strategy):
+        @at("09:20")
+        def enter(self) -> None:
+            self.buy(self.get_atm("CE"), lots=1, sl="2%")
+
+    stop = day(store, Stopped, stop_check="close").fills.iloc[1]
+    assert stop["reason"] == "trigger"
+    assert stop["price"] == prices("open", f"{stop['time']:%H:%M}")
