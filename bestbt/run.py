@@ -17,6 +17,7 @@ import pandas as pd
 
 from bestbt.cell.compile import CompiledCell
 from bestbt.cell.show import own_lines, short_error
+from bestbt.engine.blocks import Blocking
 from bestbt.engine.fees import NoFees, fee_function
 from bestbt.engine.grid import Grid, duration
 from bestbt.engine.matching import MatchRules, parse_slippage
@@ -50,7 +51,7 @@ class Progress(NamedTuple):
     seconds_left: float | None
 
 
-class Backtest:
+class Backtest(Blocking):
     """A strategy, a store, symbols and dates, ready to be run or stepped.
 
     Parameters
@@ -274,6 +275,15 @@ class Backtest:
     def sell(self, contract: str, lots: int, **terms: Any) -> None:
         """Sell a contract, named as in tables, at the next bar."""
         self._move(lambda simulation: simulation.sell(contract, lots, **terms))
+
+    @property
+    def blocked(self) -> bool:
+        """Whether a block is on over untagged entries in the first symbol."""
+        return self.simulation.blocked
+
+    def _blocking(self, verb: str, *args: Any, **terms: Any) -> None:
+        """Say a verb of blocks by hand."""
+        self._move(lambda simulation: simulation._blocking(verb, *args, **terms))
 
 
 class Run:

@@ -39,6 +39,7 @@ ENGINE: tuple[str, ...] = (
     "ports",
     "expiries",
     "pricing",
+    "blocks",  # no orders in it: a contract has its verbs
     "contract",
     "chain",
     "order",
@@ -48,7 +49,6 @@ ENGINE: tuple[str, ...] = (
     "portfolio",
     "groups",
     "sizing",
-    "blocks",
     "rolling",
     "limits",
     "touch",

@@ -17,12 +17,11 @@ LIMITS = frozenset(
 )
 # Promised by the manual, not there yet: whoever writes them is told so.
 LATER = LIMITS | {
-    *("on_margin_call", "after", "on_price", "signal", "plot", "cooldown"),
+    *("on_margin_call", "after", "on_price", "signal", "plot"),
     *("get_by_delta", "get_by_premium", "get_by_percent", "get_by_straddle", "range", "greeks"),
     *("group", "reverse", "roll"),
     *("margin_used", "margin_free", "margin_if", "this_cycle_pnl", "dte_calendar"),
-    *("block_for_day", "block_for_n_days", "block_this_week", "block_for_month"),
-    *("block_till_monthly_expiry", "unblock", "blocked", "deactivate_positions", "crossed_below"),
+    "crossed_below",
 }
 _SIZE = "Size with lots= or qty=."
 _LATER_ORDER = {

@@ -12,7 +12,6 @@ from bestbt.engine.desk import Desk
 from bestbt.engine.order import Brackets, Fill, Order, OrderKind, Trail
 from bestbt.engine.ports import Trade
 from bestbt.engine.settlement import intrinsic, mean_of_last, settlement_value
-from bestbt.engine.ticket import LEAVE
 from bestbt.errors import InvariantError
 from bestbt.units import MINUTE, POINTS, Ordinal, Point, Qty, RawPrice
 
@@ -218,9 +217,7 @@ class Clearing:
         desk.note("rejected", f"{order.contract.name}: {order.reason}", order=order.id)
         combo = desk.combos.pop(order.id, None)
         if combo is not None:
-            for filled in combo.filled:
-                desk.place(filled.contract, -filled.qty, LEAVE, "exit", filled.tag)
-            combo.filled.clear()
+            desk.undo(combo)
 
     # Expiries
 

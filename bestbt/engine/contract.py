@@ -12,10 +12,11 @@ from collections.abc import Sequence
 from datetime import date
 from typing import TYPE_CHECKING, Any, Protocol
 
+from bestbt.engine.blocks import Blocking
 from bestbt.engine.grid import Clock, Grid
 from bestbt.engine.ports import AssetType, ContractSpec
 from bestbt.engine.prices import PriceColumns
-from bestbt.errors import InvariantError, OrderError, did_you_mean
+from bestbt.errors import InvariantError, OrderError, UsageError, did_you_mean
 from bestbt.units import MONEY_SCALE, Money, Price, Qty, RawPrice, Right
 
 if TYPE_CHECKING:  # what a contract's own verbs hand back
@@ -92,8 +93,25 @@ class Trader(Protocol):
         """Sessions left until an expiry; 0 on its day."""
         ...
 
+    def blocking(
+        self,
+        verb: str,
+        n: Any = 1,
+        *,
+        symbol: str | None = None,
+        tag: str | None = None,
+        reason: str = "",
+        close_positions: bool = False,
+    ) -> None:
+        """Do what a verb of `blocks.Blocking` says."""
+        ...
 
-class Contract:
+    def blocked(self, symbol: str, tag: str = "") -> bool:
+        """Whether an entry would be refused by a block."""
+        ...
+
+
+class Contract(Blocking):
     """One instrument of one run.
 
     Prices are floats in currency per unit at the run's clock: those of the newest closed bar,
@@ -301,6 +319,21 @@ class Contract:
     def get_pnl(self) -> Money:
         """Realized and unrealized profit in this contract, before charges."""
         return self._desk.pnl(self)
+
+    @property
+    def blocked(self) -> bool:
+        """Whether a block is on over untagged entries in its underlying."""
+        return self._desk.blocked(self.symbol)
+
+    def _blocking(self, verb: str, *args: Any, **terms: Any) -> None:
+        """Say a verb of blocks for its underlying."""
+        asked = terms.pop("symbol", None)
+        if asked not in (None, self.symbol):
+            raise UsageError(
+                f"{self.name}.{verb}(symbol={asked!r}): its symbol is {self.symbol!r}; block "
+                "another one from the strategy."
+            )
+        self._desk.blocking(verb, *args, symbol=self.symbol, **terms)
 
 
 def _known(verb: str, terms: dict[str, Any]) -> dict[str, Any]:

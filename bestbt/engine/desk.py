@@ -11,10 +11,11 @@ from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
 from typing import Any, NamedTuple
 
+from bestbt.engine.blocks import Block, BlockBook, Scope, check_terms, end_day
 from bestbt.engine.chain import OptionChain
 from bestbt.engine.contract import Contract, Option
 from bestbt.engine.expiries import ExpiryCalendar
-from bestbt.engine.grid import Clock
+from bestbt.engine.grid import Clock, duration
 from bestbt.engine.matching import MatchRules, SimulatedExchange, Slippage
 from bestbt.engine.order import (
     Buy,
@@ -105,6 +106,9 @@ class Desk:
         self._max_wait = max(_MAX_WAIT // self.grid.step, 1)  # bars
         self.why_none = "it is None"  # why the newest pick found nothing
         self.estimated: list[tuple[Contract, str]] = []  # settlements not on an official close
+        self.blocks = BlockBook()
+        self.frozen: dict[Position, str] = {}  # not added to, not rolled, and why
+        self._cooling: dict[str, Ns] = {}
         self._contracts: dict[ContractSpec, Contract] = {}
         self.expiring: dict[date, list[Contract]] = {}  # not yet settled
         self._spots: dict[str, Contract] = {}
@@ -223,6 +227,10 @@ class Desk:
         ticket = read_ticket(
             verb, contract.spec, self.today, type, price, trigger, sl, target, trail, tif, until
         )
+        refusal = self.refusal(contract, tag)
+        if refusal:
+            self.note("refused", f"{verb}({contract.name}): {refusal}")
+            return None
         return self.place(contract, side * size, ticket, "entry", tag)
 
     def _checked_units(
@@ -318,6 +326,155 @@ class Desk:
         self.exchange.remove(order)
         order.status, order.reason = status, reason
         self.dirty = True
+
+    # Blocks
+
+    def refusal(self, contract: Contract, tag: str) -> str:
+        """Why nothing may be entered in a contract now; empty when it may."""
+        block = self.blocks.over(contract.symbol, tag)
+        if block is not None:
+            return f"blocked until {block.end}: {block.reason}"
+        held = self.portfolio.positions.get(contract) if self.frozen else None
+        if held is not None and held in self.frozen:
+            return f"its position is left to its stops until unblock(): {self.frozen[held]}"
+        return ""
+
+    def blocking(
+        self,
+        verb: str,
+        n: Any = 1,
+        *,
+        symbol: str | None = None,
+        tag: str | None = None,
+        reason: str = "",
+        close_positions: bool = False,
+    ) -> None:
+        """Do what a verb of `blocks.Blocking` says."""
+        check_terms(verb, symbol, tag, reason, close_positions)
+        self._check_fresh()
+        if symbol is not None:
+            symbol = self.spot(symbol.strip().upper()).symbol
+        scope = Scope(symbol, tag)
+        if verb == "unblock":
+            self._unblock(scope)
+        elif verb == "deactivate_positions":
+            self._freeze(scope, reason or verb)
+        elif verb == "block_till_monthly_expiry":
+            self._begin_block(scope, reason or verb, self._monthly(symbol), True, close_positions)
+        else:
+            until = end_day(verb, n, self.grid, self.session)
+            self._begin_block(scope, reason or verb, until, False, close_positions)
+        self.dirty = True
+
+    def _check_fresh(self) -> Ordinal:
+        """Refuse the desk of a run that has been rewound: its clock raises when read."""
+        return self.clock.bar
+
+    def _monthly(self, symbol: str | None) -> date:
+        symbol = self.check_symbol(symbol)
+        asset = "option" if self.feed.expiries(symbol, "option") else "future"
+        return self.calendar(symbol, asset).monthly(self.unsettled_from)
+
+    def _begin_block(
+        self, scope: Scope, reason: str, until: date | None, settles: bool, close_positions: bool
+    ) -> None:
+        block = self.blocks.begin(scope, reason, until, settles)
+        if close_positions:  # first: all of it, before a combo's traded legs leave by themselves
+            for contract in [p.contract for p in self._held(scope)]:
+                self.exit(contract)
+        cancelled = self._withdraw(
+            [
+                o
+                for o in self.exchange.working
+                if not o.is_exit and scope.covers(o.contract.symbol, o.tag)
+            ],
+            f"blocked: {reason}",
+        )
+        if block is not None:
+            self.note(
+                "block",
+                f"{scope} until {block.end}: {reason}",
+                number=block.number,
+                until=None if until is None else str(until),
+                cancelled=cancelled,
+            )
+
+    def _held(self, scope: Scope) -> list[Position]:
+        held = self.portfolio.positions.values()
+        return [p for p in held if scope.covers(p.contract.symbol, p.tag)]
+
+    def _freeze(self, scope: Scope, reason: str) -> None:
+        held = {p.contract: p for p in self._held(scope)}
+        cancelled = self._withdraw(
+            [o for o in self.exchange.working if o.contract in held and o.kind != "stop"],
+            f"deactivated: {reason}",
+        )
+        self.frozen |= dict.fromkeys(held.values(), reason)
+        names = ", ".join(c.name for c in held) or "nothing is held"
+        self.note(
+            "block",
+            f"left to their stops until unblock(): {reason} ({names})",
+            cancelled=cancelled,
+        )
+
+    def _withdraw(self, orders: list[Order], reason: str) -> list[int]:
+        """Cancel orders, and the whole combo of a leg: its other legs too, what has traded left.
+
+        Return the ids of those cancelled.
+        """
+        cancelled = []
+        for order in orders:
+            combo = self.combos.get(order.id)
+            for one in (order,) if combo is None else combo.orders:
+                if one.status == "working":
+                    self.combos.pop(one.id, None)
+                    self.end(one, "cancelled", reason)
+                    cancelled.append(one.id)
+            if combo is not None:
+                self.undo(combo)
+        return cancelled
+
+    def undo(self, combo: Combo) -> None:
+        """Leave the legs of a combo that have traded: it will not be whole."""
+        for filled in combo.filled:
+            self.place(filled.contract, -filled.qty, LEAVE, "exit", filled.tag)
+        combo.filled.clear()
+
+    def _unblock(self, scope: Scope) -> None:
+        for block in self.blocks.lift(scope):
+            self._note_end(block, "unblock()")
+        for position in self._held(scope):
+            if self.frozen.pop(position, None) is not None:
+                self.note("unblock", f"{position.contract.name} is active again: unblock()")
+
+    def end_blocks(self, settled: bool = True) -> None:
+        """End the blocks whose end has come: a session has opened, or an expiry has settled.
+
+        Without *settled* an expiry from before this session has not done so yet.
+        """
+        if self.blocks.on:
+            for block in self.blocks.due(self.today, self.unsettled_from if settled else date.min):
+                self._note_end(block, block.end)
+        if self.frozen:  # what has been closed since
+            self.frozen = {p: why for p, why in self.frozen.items() if p.qty}
+
+    def _note_end(self, block: Block, why: str) -> None:
+        self.note("unblock", f"{block.scope}: {why} ({block.reason})", number=block.number)
+
+    def blocked(self, symbol: str, tag: str = "") -> bool:
+        """Whether an entry would be refused by a block."""
+        self._check_fresh()
+        return self.blocks.over(symbol, tag) is not None
+
+    def cooldown(self, name: str, time: str) -> bool:
+        """Start a named wait unless it is running; see `Strategy.cooldown`."""
+        if not isinstance(name, str):
+            raise UsageError(f"cooldown({name!r}, …): name it with a text, such as 'entry'.")
+        wait, last = duration(time), self._cooling.get(name)
+        if last is not None and self.now - last < wait:
+            return False
+        self._cooling[name] = self.now
+        return True
 
     # Changing working orders
 
@@ -468,6 +625,11 @@ class Desk:
             )
         if len({contract for _, contract, _ in asked}) < len(asked):
             raise OrderError("combo(): each contract once; add up the lots of the same.")
+        for _, contract, _ in asked:
+            refusal = self.refusal(contract, tag)
+            if refusal:
+                self.note("refused", f"combo({contract.name}): {refusal}")
+                return []
         bar = self.clock.bar
         orders = [
             Order(

@@ -2,11 +2,12 @@
 
 One bar, in this order:
 
-    0 open     at a session's first bar, before it trades: on_session_start, hooks at the open
+    0 open     at a session's first bar, before it trades: blocks whose end has come end;
+               on_session_start, hooks at the open
     1 match    all trades of the bar in path order, booked; then for each on_fill, and on_stop or
                on_target
     3 decide   hooks that are due, in order of definition; then on_bar; at the last, on_session_end
-    4 settle   on the last bar of an expiry's session; then on_expiry
+    4 settle   on the last bar of an expiry's session; blocks until then end; then on_expiry
     5 close    day orders lapse; futures are marked to market; taxes are rounded; the day is closed
 
 (2 is for limits on closing marks, which this version does not have.)
@@ -135,6 +136,7 @@ class PriceFeeder:
         desk.before_open = True
         desk.unsettled_from = max(desk.unsettled_from, desk.today)
         self._missed = self.clearing.missed_expiry()
+        desk.end_blocks(settled=not self._missed)
         vars(self.strategy.day).clear()
         self._due = {}
         facts = _Facts(desk)
@@ -150,12 +152,16 @@ class PriceFeeder:
     def _settle_missed(self, bar: Ordinal) -> None:
         """Settle what expired on a day that is not in the data, at the first bar after it."""
         self._missed = False
-        for contract in self.clearing.settle(bar, self.desk.today):
+        settled = self.clearing.settle(bar, self.desk.today)
+        self.desk.end_blocks()
+        for contract in settled:
             self.strategy.on_expiry(contract)
 
     def _close_session(self, bar: Ordinal) -> None:
         desk, portfolio = self.desk, self.desk.portfolio
-        for contract in self.clearing.settle(bar):
+        settled = self.clearing.settle(bar)
+        desk.end_blocks()
+        for contract in settled:
             self.strategy.on_expiry(contract)
         for order in list(desk.exchange.working):
             if order.tif == "day" and order.first <= bar:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from bestbt.engine.blocks import Blocking
 from bestbt.engine.contract import Contract
 from bestbt.engine.order import Fill
 from bestbt.units import Money, Price, Qty, RawMoney, RawPrice, money
@@ -28,7 +29,7 @@ class Match(NamedTuple):
         return self.qty * (self.exit.raw_price - self.entry.raw_price) * self.entry.contract.factor
 
 
-class Position:
+class Position(Blocking):
     """An open position; `qty` is signed units.
 
     `raw_cost` is Σ qty × entry price × factor of the lots still held, so that the unrealized
@@ -169,3 +170,12 @@ class Position:
     def exit(self) -> Order | None:
         """Close it at the next bar."""
         return self.contract.exit()
+
+    @property
+    def blocked(self) -> bool:
+        """Whether a block is on over entries in its underlying with its tag."""
+        return self.contract._desk.blocked(self.contract.symbol, self.tag)
+
+    def _blocking(self, verb: str, *args: Any, **terms: Any) -> None:
+        """Say a verb of blocks for its underlying."""
+        self.contract._blocking(verb, *args, **terms)

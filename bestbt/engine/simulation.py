@@ -12,6 +12,7 @@ from functools import partial
 from itertools import zip_longest
 from typing import Any, NamedTuple
 
+from bestbt.engine.blocks import BLOCK_VERBS, Blocking
 from bestbt.engine.desk import Desk
 from bestbt.engine.feeder import PriceFeeder
 from bestbt.engine.grid import Clock, utc_ns
@@ -48,7 +49,7 @@ class _RewoundClock(Clock):
 _EVENTS = ("fill", "order", "stop", "session")
 
 
-class Simulation:
+class Simulation(Blocking):
     """One strategy over one feed.
 
     Parameters
@@ -300,6 +301,15 @@ class Simulation:
         """Sell a contract, named as in tables, at the next bar."""
         self._intervene("sell", contract, lots, **terms)
 
+    def _blocking(self, verb: str, *args: Any, **terms: Any) -> None:
+        """Say a verb of blocks by hand."""
+        self._intervene(verb, *args, **terms)
+
+    @property
+    def blocked(self) -> bool:
+        """Whether a block is on over untagged entries in the first symbol."""
+        return self.strategy.blocked
+
     def _intervene(self, verb: str, *args: Any, **terms: Any) -> None:
         """Do it now and record it at its bar.
 
@@ -318,6 +328,8 @@ class Simulation:
             desk.exit_all()
         elif what.verb == "exit":
             desk.exit(desk.named(what.args[0]))
+        elif what.verb in BLOCK_VERBS:
+            desk.blocking(what.verb, *what.args, **what.terms)
         else:
             contract, lots = desk.named(what.args[0]), what.args[1]
             place = contract.buy if what.verb == "buy" else contract.sell

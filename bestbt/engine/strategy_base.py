@@ -12,6 +12,7 @@ from datetime import date, datetime
 from types import SimpleNamespace
 from typing import Any
 
+from bestbt.engine.blocks import Blocking
 from bestbt.engine.chain import OptionChain
 from bestbt.engine.contract import Contract
 from bestbt.engine.desk import Desk
@@ -27,7 +28,7 @@ __all__ = ["StrategyBase"]
 _MAX_AGE = 5  # bars; a picker takes no row whose price is older
 
 
-class StrategyBase:
+class StrategyBase(Blocking):
     """The names a strategy inherits."""
 
     spot: Contract  # the first symbol of the run
@@ -406,6 +407,52 @@ class StrategyBase:
     def _since(self, period: str) -> Money:
         portfolio = self._desk.portfolio
         return money(portfolio.equity - portfolio.base[period])
+
+    # Blocks: the verbs are those of `Blocking`
+
+    def _blocking(self, verb: str, *args: Any, **terms: Any) -> None:
+        """Say a verb of blocks for the whole run."""
+        self._desk.blocking(verb, *args, **terms)
+
+    @property
+    def blocked(self) -> bool:
+        """Whether a block is on over untagged entries in the first symbol.
+
+        A block of another symbol, or of a tag, is not meant: ask `contract.blocked`.
+        """
+        return self._desk.blocked(self._desk.symbols[0])
+
+    def cooldown(self, name: str, time: str) -> bool:
+        """Return True, and start to wait, unless this name did so less than a time ago.
+
+        Asking is using: put it last, `if signal and self.cooldown("entry", "10min"):`.
+
+        Parameters
+        ----------
+        name
+            Yours; each name waits by itself.
+        time
+            `"10min"`, `"30s"`, `"1h"`, on the run's clock, nights included.
+
+        Raises
+        ------
+        UsageError
+            For a name that is no text, or a time that is no duration.
+
+        Examples
+        --------
+        >>> from bestbt.engine.strategy import Strategy
+        >>> from bestbt.testing import MemoryFeed, simulate
+        >>> class Patient(Strategy):
+        ...     def on_bar(self):
+        ...         if self.cooldown("note", "2min"):
+        ...             self.log(f"{self.now:%H:%M}")
+        >>> feed = MemoryFeed("NIFTY", days=["2024-01-01"], minutes=5)
+        >>> feed.add_index([100, 101, 102, 103, 104])
+        >>> [line.text for line in simulate(Patient, feed).result.log]
+        ['09:16', '09:18', '09:20']
+        """
+        return self._desk.cooldown(name, time)
 
     # Indicators and notes
 

@@ -121,7 +121,7 @@ class Charts:
         last = max(min(int(np.floor(hi)), self._run.last_bar), first)
         grid = self._run.grid
         span = f"{date_time(grid.local(first))} … {date_time(grid.local(last))}"
-        self._told.value = f"<span>{span} · {drawn}</span>"
+        self._told.value = f"<span>{span} · {escape(drawn)}</span>"
 
     def _newest(self) -> Ordinal:
         return self._run.first_bar + self._run.progress.bar - 1

@@ -1,4 +1,7 @@
-"""Which fills to mark on the price chart: all, while they are few; those that matter, when not."""
+"""What is marked on the price chart: blocks, and fills.
+
+All fills while they are few; those that matter, when not.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,16 @@ from bestbt.widgets.format import count, decimal, signed
 from bestbt.widgets.lod import Ordinals
 from bestbt.widgets.protocol import Floats, Viewable
 
-__all__ = ["KINDS", "Marked", "Selection", "mark_fills", "ordinals", "select"]
+__all__ = [
+    "KINDS",
+    "Marked",
+    "Selection",
+    "Span",
+    "block_spans",
+    "mark_fills",
+    "ordinals",
+    "select",
+]
 
 KINDS = ("buy entry", "sell entry", "buy exit", "sell exit")
 _LISTED = 4  # fills told by one marker
@@ -40,6 +52,15 @@ class Selection:
 
     x: Floats
     text: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A stretch of the chart in which a block was on, from the bar behind which it began."""
+
+    start: float
+    end: float
+    text: str
 
 
 def ordinals(grid: Grid, times: pd.DatetimeIndex) -> Ordinals:
@@ -70,6 +91,28 @@ def mark_fills(run: Viewable) -> Marked:
             f"at {decimal(f.price)}, {why}{booked}"
         )
     return Marked(bars, np.asarray(kinds, np.int8), np.asarray(weights, np.float64), tuple(texts))
+
+
+def block_spans(run: Viewable) -> list[Span]:
+    """Read from the log when each block was on; one that never ended lasts to the end."""
+    log = run.log
+    rows = log[log["kind"].isin(["block", "unblock"])]
+    bars = ordinals(run.grid, pd.DatetimeIndex(rows["time"]))
+    begun: dict[int, tuple[float, str]] = {}
+    spans: dict[int, Span] = {}
+    for bar, kind, text, values in zip(
+        bars, rows["kind"], rows["text"], rows["values"], strict=True
+    ):
+        number = values.get("number")
+        if number is None:  # positions left to their stops: no block of entries
+            continue
+        if kind == "block":
+            begun[number] = float(bar), text
+            spans[number] = Span(float(bar), float(run.last_bar), text)
+        elif number in begun:
+            start, said = begun[number]
+            spans[number] = Span(start, float(bar), said)
+    return list(spans.values())
 
 
 def select(

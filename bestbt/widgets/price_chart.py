@@ -8,7 +8,7 @@ import numpy as np
 
 from bestbt.units import Ordinal
 from bestbt.widgets.lod import Candles, Ordinals, candles
-from bestbt.widgets.markers import KINDS, Marked, mark_fills, select
+from bestbt.widgets.markers import KINDS, Marked, Span, block_spans, mark_fills, select
 from bestbt.widgets.plots import (
     BUY,
     DOWN,
@@ -41,6 +41,7 @@ class PriceChart:
     def __init__(self, run: Viewable, x: Any, time_axis: Any, height: int) -> None:
         self._run = run
         self._marked: Marked | None = None
+        self._spans: list[Span] = []
         self._y = ValueAxis(6)
         self._unit = bqplot.LinearScale(min=0.0, max=1.0)
         scales = {"x": x, "y": self._y.scale}
@@ -64,6 +65,17 @@ class PriceChart:
             opacities=[0.6],
             line_style="dashed",
         )
+        self._blocks = bqplot.Lines(
+            x=NOTHING,
+            y=NOTHING,
+            scales={"x": x, "y": self._unit},
+            colors=[GREY],
+            stroke_width=0.0,
+            fill="inside",
+            fill_colors=[GREY],
+            fill_opacities=[0.18],
+            close_path=True,
+        )
         tooltip = bqplot.Tooltip(fields=["name"], labels=[""], show_labels=False)
         self._markers = [
             bqplot.Scatter(
@@ -86,23 +98,26 @@ class PriceChart:
                 ("triangle-down", _PAPER, SELL),
             )
         ]
-        marks = [self._days, self._wicks, self._up, self._down, *self._markers]
+        marks = [self._blocks, self._days, self._wicks, self._up, self._down, *self._markers]
         self.figure = figure(marks, [time_axis, self._y.axis], x, self._y.scale, height, bottom=26)
         self.figure.add_class("bt-price")
 
     def finish(self) -> None:
-        """Take the fills of a run that has ended."""
+        """Take the fills and blocks of a run that has ended."""
         self._marked = mark_fills(self._run)
+        self._spans = block_spans(self._run)
 
     def reopen(self) -> None:
-        """Forget the fills: the run goes on."""
+        """Forget the fills and blocks: the run goes on."""
         self._marked = None
+        self._spans = []
         for mark in self._markers:
             send(mark, x=NOTHING, y=NOTHING, names=NOTHING)
 
     def draw(self, lo: float, hi: float, newest: Ordinal, days: Ordinals) -> str:
         """Show ``lo … hi`` as far as bar *newest*; return what was drawn, in words."""
         self._separate(days)
+        shaded = self._shade(lo, hi)
         prices = self._run.columns(self._run.symbol)
         seen = candles(self._run.grid, prices, lo, hi, CANDLES, newest)
         if seen is None:
@@ -119,6 +134,8 @@ class PriceChart:
         told = [f"{seen.timeframe} candles"]
         if self._marked is not None:
             told.append(self._mark(self._marked, seen, lo, hi))
+        if shaded:
+            told.append(shaded)
         return " · ".join(told)
 
     def _fit(self, seen: Candles) -> None:
@@ -132,6 +149,24 @@ class PriceChart:
             send(self._days, x=x[:-1], y=np.tile([0.0, 1.0, np.nan], len(days))[:-1])
         else:
             send(self._days, x=NOTHING, y=NOTHING)
+
+    def _shade(self, lo: float, hi: float) -> str:
+        """Shade the stretches in which a block was on; say which, while they are few."""
+        seen = [s for s in self._spans if s.start <= hi and s.end >= lo]
+        joined: list[tuple[float, float]] = []
+        for one in sorted(seen, key=lambda s: s.start):
+            if joined and one.start <= joined[-1][1]:
+                joined[-1] = joined[-1][0], max(joined[-1][1], one.end)
+            else:
+                joined.append((one.start, one.end))
+        if not joined:
+            send(self._blocks, x=NOTHING, y=NOTHING)
+            return ""
+        left, right = np.asarray(joined).T
+        x = np.stack((left, left, right, right, left, left), axis=1).ravel()
+        y = np.tile([0.0, 1.0, 1.0, 0.0, 0.0, np.nan], len(joined))
+        send(self._blocks, x=x[:-1], y=y[:-1])
+        return f"blocked: {seen[0].text}" if len(seen) == 1 else f"{len(seen)} blocks (shaded)"
 
     def _mark(self, marked: Marked, seen: Candles, lo: float, hi: float) -> str:
         """Put markers clear of the candles: what is bought below them, what is sold above."""

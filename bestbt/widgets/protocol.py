@@ -54,7 +54,7 @@ class Progress(Protocol):
 class Viewable(Protocol):
     """A run as its view sees it. Any thread may call anything here at any time.
 
-    `fills`, `trades`, `equity` and `stats` are read once `done` is set; their columns are
+    `fills`, `log`, `trades`, `equity` and `stats` are read once `done` is set; their columns are
     those of the result tables. Times are tz-aware, in exchange local time.
     """
 
@@ -112,6 +112,10 @@ class Viewable(Protocol):
     @property
     def fills(self) -> pd.DataFrame:
         """Every fill."""
+
+    @property
+    def log(self) -> pd.DataFrame:
+        """What was noted, blocks among it."""
 
     @property
     def trades(self) -> pd.DataFrame:

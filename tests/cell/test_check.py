@@ -193,9 +193,9 @@ def test_the_users_own_attributes_are_suggested_too(found):
 
 
 def test_what_the_manual_promises_for_later_is_refused_as_such(found):
-    slip = only(found(in_hook("self.block_for_day()")))
+    slip = only(found(in_hook("self.margin_if([])")))
 
-    assert slip.hint == "block_for_day is not in this version."
+    assert slip.hint == "margin_if is not in this version."
 
 
 def test_a_limit_that_nothing_reads_has_no_effect(found):

@@ -683,6 +683,27 @@ def test_what_a_hand_did_is_replayed(stage: Stage, whole: Run) -> None:
     assert run.wait(LONG).hash == first
 
 
+def test_a_block_by_hand_is_in_the_log_and_replayed(stage: Stage, whole: Run) -> None:
+    backtest = stage.straddle()
+    backtest.run_to("2024-01-01 10:00")
+    backtest.block_for_n_days(3, reason="a holiday")
+    assert backtest.blocked
+    with pytest.raises(UsageError, match=r"block_for_n_days\(0\): a block lasts a whole number"):
+        backtest.block_for_n_days(0)
+    run = backtest.start().wait(LONG)
+    first, log = run.hash, run.log
+    assert len(run.trades) == len(whole.trades) - 4
+    said = log[log["kind"].isin(["block", "unblock"])]["text"].tolist()
+    assert said == [
+        "all entries until 2024-01-04 opens: a holiday",
+        "all entries: 2024-01-04 opens (a holiday)",
+    ]
+    assert (log["kind"] == "refused").sum() == 4
+    backtest.back(1_800)
+    run.resume()
+    assert run.wait(LONG).hash == first
+
+
 def test_seconds_leave_pauses_out(stage: Stage) -> None:
     run = started(stage, stage.held())
     run.pause()

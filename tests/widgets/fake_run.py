@@ -98,6 +98,7 @@ class FakeRun:
         self.done = threading.Event()
         self.failure: str | None = None
         self.calls: list[str] = []
+        self.noted: list[tuple[Any, ...]] = []  # rows of the log
         self._go = threading.Event()
         self._go.set()
         self._bar = 0
@@ -207,6 +208,12 @@ class FakeRun:
         if self._fills.empty:
             return self._fills
         return self._fills[self._fills["time"] <= self._now()]
+
+    @property
+    def log(self) -> pd.DataFrame:
+        columns = ["time", "kind", "text", "values"]
+        log = pd.DataFrame(self.noted, columns=columns)
+        return log[log["time"] <= self._now()] if self.noted else log
 
     def _now(self) -> pd.Timestamp:
         return pd.Timestamp(self.grid.time(max(self._bar - 1, 0)), tz="UTC").tz_convert(KOLKATA)

@@ -7,7 +7,7 @@ import pandas as pd
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bestbt.widgets.markers import KINDS, Marked, mark_fills, select
+from bestbt.widgets.markers import KINDS, Marked, Span, block_spans, mark_fills, select
 from tests.widgets.fake_run import FakeRun
 
 
@@ -96,3 +96,23 @@ def test_fills_are_placed_by_their_time() -> None:
     ready = mark_fills(run)
     for bar, time in zip(ready.bar.tolist(), run.fills["time"], strict=True):
         assert pd.Timestamp(run.grid.local(bar)) == time
+
+
+def noted(run: FakeRun, bar: int, kind: str, **values: object) -> None:
+    time = pd.Timestamp(run.grid.time(bar), tz="UTC").tz_convert("Asia/Kolkata")
+    run.noted.append((time, kind, f"{kind} said", values))
+
+
+def test_a_block_is_a_span_from_where_it_was_said_to_where_it_ended() -> None:
+    run = ended(trades=0)
+    assert block_spans(run) == []
+    noted(run, 10, "block", number=0)
+    noted(run, 20, "block", number=1)
+    noted(run, 25, "block", cancelled=[])  # positions left to their stops
+    noted(run, 30, "refused")
+    noted(run, 375, "unblock", number=0)
+    noted(run, 376, "unblock")
+    assert block_spans(run) == [
+        Span(10.0, 375.0, "block said"),
+        Span(20.0, float(run.last_bar), "block said"),
+    ]

@@ -154,6 +154,29 @@ def test_a_finished_run(stage: Callable[..., Stage]) -> None:
     assert it.view._publisher.step() is None, "nothing is left to do once the result is drawn"
 
 
+def test_blocks_are_shaded_and_told(stage: Callable[..., Stage]) -> None:
+    it = stage(sessions=3, trades=4)
+    chart = it.view._charts.price
+    for bar, kind, number in ((100, "block", 0), (150, "block", 1), (375, "unblock", 0)):
+        time = pd.Timestamp(it.run.grid.time(bar), tz="UTC").tz_convert("Asia/Kolkata")
+        it.run.noted.append((time, kind, "all entries until noon: <b>3</b>", {"number": number}))
+    it.run.advance(it.run.grid.n)
+    it.run.end("finished")
+    it.later()
+    assert it.view._problem == ""
+    assert "2 blocks (shaded)" in it.text
+    assert (chart._blocks.x.min(), chart._blocks.x.max()) == (100, it.run.last_bar)
+    assert np.isfinite(chart._blocks.x).all(), "two that overlap are one stretch"
+    it.run.noted.pop(1)
+    chart.finish()
+    it.view._charts.draw()
+    said = "blocked: all entries until noon: <b>3</b>"
+    assert said in it.text, "what a strategy says is text, not markup"
+    assert said in chart.draw(0, 375, 1124, np.asarray([]))
+    assert "blocked" not in chart.draw(400, 1124, 1124, np.asarray([]))
+    assert len(chart._blocks.x) == 0
+
+
 def test_a_view_comes_alive_again_when_its_run_is_rewound(stage: Callable[..., Stage]) -> None:
     it = stage(sessions=10, trades=20)
     it.run.advance(it.run.grid.n)
