@@ -597,21 +597,22 @@ _terms = st.fixed_dictionaries(
 _close = st.fixed_dictionaries({}, optional={"close_positions": st.booleans()})
 
 
+_verbs = st.sampled_from(
+    ["block_for_n_days", "block_till_monthly_expiry", "block_for_day", "deactivate_positions",
+     "unblock", "block_this_week", "block_for_month", "block_for_day", "block_for_n_days"]
+)  # fmt: skip
+
+
 @st.composite
 def _rules(draw: st.DrawFn) -> Rule:
-    verb = draw(
-        st.sampled_from(
-            ["block_for_day", "block_for_n_days", "block_this_week", "block_for_month",
-             "block_till_monthly_expiry", "unblock", "unblock", "deactivate_positions"]
-        )
-    )  # fmt: skip
+    verb = draw(_verbs)
     terms = draw(_terms)
     if verb.startswith("block"):
         terms |= draw(_close)
     return Rule(verb, draw(st.integers(1, 3)), tuple(terms.items()))
 
 
-plans = st.dictionaries(st.integers(0, 60), _rules(), max_size=6)
+plans = st.dictionaries(st.integers(0, 30), _rules(), min_size=3, max_size=9)
 
 
 def say(face: Any, rule: Rule) -> None:
