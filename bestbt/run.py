@@ -18,6 +18,7 @@ import pandas as pd
 from bestbt.cell.compile import CompiledCell
 from bestbt.cell.show import own_lines, short_error
 from bestbt.engine.blocks import Blocking
+from bestbt.engine.chain import OptionChain
 from bestbt.engine.fees import NoFees, fee_function
 from bestbt.engine.grid import Grid, duration
 from bestbt.engine.matching import MatchRules, parse_slippage
@@ -90,6 +91,9 @@ class Backtest(Blocking):
     band
         The summary gives the PnL of the pessimistic and of the optimistic path beside the run's;
         it costs two more runs.
+    rate
+        Interest a year, continuously compounded, as a fraction: at it the spot is carried to the
+        forward of an expiry where no call and put of a strike are fresh and no future is.
     params
         Parameters of the strategy by name.
 
@@ -118,6 +122,7 @@ class Backtest(Blocking):
         limit_touch: bool = False,
         stop_check: Literal["touch", "close"] = "touch",
         band: bool = False,
+        rate: float = 0.0,
         params: Mapping[str, Any] | None = None,
     ) -> None:
         symbols = _symbols(symbols)
@@ -144,11 +149,14 @@ class Backtest(Blocking):
             "limit_touch": limit_touch,
             "stop_check": stop_check,
             "band": band,
+            "rate": rate,
         }
         self.feed = store.feed(symbols, first, last, step=duration(bar), warmup=warmup)
         self.first_day, self.last_day = first, last
         if fill_at not in ("next_open", "close"):
             raise UsageError(f"fill_at={fill_at!r}: it is 'next_open' or 'close'.")
+        if not isinstance(rate, int | float) or not -1 < rate < 1:
+            raise UsageError(f"rate={rate!r}: a fraction a year is needed, such as 0.065.")
         self._simulation: Callable[[MatchRules], Simulation] = lambda rules: Simulation(
             self._maker(),
             self.feed,
@@ -160,6 +168,7 @@ class Backtest(Blocking):
             fees=_fee_model(fees, self.market),
             fill_at_close=fill_at == "close",
             rules=rules,
+            rate=rate,
         )
         self._rules = MatchRules(path, limit_touch, stop_check)
         self.simulation = self._simulation(self._rules)
@@ -257,6 +266,14 @@ class Backtest(Blocking):
         finally:
             self._run._moved()
         return self._run
+
+    def chain(self, expiry: date | None = None, of: str | None = None) -> OptionChain:
+        """Return the option chain of a paused run, of the nearest expiry unless told otherwise.
+
+        It moves on with the run; after a rewind ask for it anew.
+        """
+        with self.player.by_hand() as simulation:
+            return simulation.strategy.chain(expiry, of)
 
     # By hand, recorded and replayed
 

@@ -102,8 +102,10 @@ class MemoryFeed:
         self.closes: dict[tuple[str, date], RawPrice] = {}
         self._columns: dict[ContractSpec, PriceColumns] = {}
 
-    def add(self, spec: ContractSpec, prices: Any, first: int = 0) -> None:
-        """Add a contract with its bars."""
+    def add(
+        self, spec: ContractSpec, prices: Any, first: int = 0, volume: Any = None, oi: Any = None
+    ) -> None:
+        """Add a contract with its bars; volume and open interest are units for each of them."""
         rows = np.array(
             [[np.nan] * 4 if p is None else np.broadcast_to(p, 4) for p in prices], dtype=float
         )
@@ -116,8 +118,15 @@ class MemoryFeed:
             if after < len(self.grid.firsts) and self.grid.sessions[after - 1].day < spec.expiry:
                 end += 1  # an expiry day that is not in the data settles at the first bar after
         bars: npt.NDArray[np.int64] = np.flatnonzero(live) + first
+        units = (None if x is None else np.array(x, np.int64)[live] for x in (volume, oi))
+        traded, open_interest = units
         self._columns[spec] = PriceColumns.from_live(
-            bars, path_points(*raw.T), spec.scale, end=max(end, int(bars[-1]) + 1)
+            bars,
+            path_points(*raw.T),
+            spec.scale,
+            end=max(end, int(bars[-1]) + 1),
+            volume=traded,
+            oi=open_interest,
         )
 
     def add_index(self, prices: Any, symbol: str | None = None) -> None:
@@ -132,11 +141,13 @@ class MemoryFeed:
         prices: Any,
         first: int = 0,
         lot: int = 50,
+        volume: Any = None,
+        oi: Any = None,
     ) -> ContractSpec:
         """Add an option on the underlying."""
         day = date.fromisoformat(expiry) if isinstance(expiry, str) else expiry
         spec = ContractSpec("option", self.symbol, day, float(strike), right, lot=lot)
-        self.add(spec, prices, first)
+        self.add(spec, prices, first, volume, oi)
         return spec
 
     def spot(self, symbol: str) -> ContractSpec:

@@ -41,6 +41,7 @@ ENGINE: tuple[str, ...] = (
     "pricing",
     "blocks",  # no orders in it: a contract has its verbs
     "contract",
+    "board",
     "chain",
     "order",
     "position",
@@ -55,6 +56,8 @@ ENGINE: tuple[str, ...] = (
     "matching",
     "settlement",
     "ticket",
+    "catalogue",
+    "dealing",
     "desk",
     "clearing",
     "indicators",

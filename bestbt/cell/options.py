@@ -56,6 +56,7 @@ class CellOptions:
     limit_touch: bool | None = None
     stop_check: str | None = None
     band: bool | None = None
+    rate: float | None = None
     step: bool = False
     wait: bool = False
     view: bool = True
@@ -235,6 +236,17 @@ def _fill_at(text: str) -> str:
     return _FILL_AT[text]
 
 
+def _rate(text: str) -> float:
+    number, percent = text.removesuffix("%"), text.endswith("%")
+    try:
+        rate = float(number) / (100 if percent else 1)
+    except ValueError:
+        rate = float("nan")
+    if not -1 < rate < 1:
+        raise UsageError(f"--rate {text}: give interest a year, such as 6.5% or 0.065.")
+    return rate
+
+
 # --- the parser ---
 
 
@@ -307,6 +319,7 @@ def _parser(command: str) -> _Parser:
     option("--limit-touch", **on, help="limits trade at a touch, not only a tick through")
     option("--stop-check", metavar="WHEN", help="touch (default) or close")
     option("--band", **on, help="PnL of the pessimistic and the optimistic path as well")
+    option("--rate", type=_rate, help="interest a year that carries the spot, such as 6.5%%")
     option("--step", action="store_true", help="open paused at the first bar")
     option("--wait", action="store_true", help="return when the run has finished")
     option("--no-view", dest="view", action="store_false", help="text only")
@@ -322,5 +335,6 @@ _OPTIONS = frozenset(
 
 # Options that a run takes by the same name; None: its own default.
 RUN_OPTIONS = (
-    *("capital", "bar", "slippage", "fees", "fill_at", "path", "limit_touch", "stop_check", "band"),
+    *("capital", "bar", "slippage", "fees", "fill_at"),
+    *("path", "limit_touch", "stop_check", "band", "rate"),
 )

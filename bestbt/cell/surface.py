@@ -18,10 +18,8 @@ LIMITS = frozenset(
 # Promised by the manual, not there yet: whoever writes them is told so.
 LATER = LIMITS | {
     *("on_margin_call", "after", "on_price", "signal", "plot"),
-    *("get_by_delta", "get_by_premium", "get_by_percent", "get_by_straddle", "range", "greeks"),
-    *("group", "reverse", "roll"),
-    *("margin_used", "margin_free", "margin_if", "this_cycle_pnl", "dte_calendar"),
-    "crossed_below",
+    *("group", "reverse", "range", "crossed_below"),
+    *("margin_used", "margin_free", "margin_if", "this_cycle_pnl"),
 }
 _SIZE = "Size with lots= or qty=."
 _LATER_ORDER = {
@@ -35,7 +33,6 @@ _LATER_FILTER = {"group": "Mark orders with tag=, and ask with tag=."}
 LATER_ARGUMENTS: Mapping[str, Mapping[str, str]] = {
     "buy": _LATER_ORDER,
     "sell": _LATER_ORDER,
-    "get_atm": {"by": "At the money is by the index's newest price."},
     **dict.fromkeys(("get_pnl", "get_realized_pnl", "get_unrealized_pnl"), _LATER_FILTER),
 }
 

@@ -13,7 +13,7 @@ from bestbt.engine.order import Brackets, Fill, Order, OrderKind, Trail
 from bestbt.engine.ports import Trade
 from bestbt.engine.settlement import intrinsic, mean_of_last, settlement_value
 from bestbt.errors import InvariantError
-from bestbt.units import MINUTE, POINTS, Ordinal, Point, Qty, RawPrice
+from bestbt.units import MINUTE, POINTS, Ordinal, Point, Qty, RawPrice, money
 
 __all__ = ["Clearing"]
 
@@ -73,6 +73,8 @@ class Clearing:
             )
         if desk.combos and order.id in desk.combos:
             self._release(order, point)
+        if desk.rolls and order.id in desk.rolls:
+            self._rolled(order, fill)
         if desk.exchange.working or order.brackets is not None:
             self._after(order, fill, seen)
         return fill
@@ -189,6 +191,7 @@ class Clearing:
                 raw_price=0 if stop else price,
                 start_price=start,
                 trail=Trail(level, entry) if name == "trail" else None,
+                level=level,
                 parent=fill.id,
                 tif="gtc",
                 tag=order.tag,
@@ -210,14 +213,50 @@ class Clearing:
                     other.since = point if quoted else -(-point // POINTS) * POINTS
                     desk.exchange.renew(other)
 
-    def reject(self, order: Order, bar: Ordinal) -> None:
-        """End an entry that found no live price in its time, and undo the combo it belongs to."""
+    # Rolls
+
+    def _rolled(self, order: Order, fill: Fill) -> None:
+        """Count a leg of a roll; when both have traded, hand the chain's profit on and log it."""
         desk = self._desk
+        roll = desk.rolls.pop(order.id)
+        roll.charges += sum(fill.raw_charges.values())
+        roll.slippage += abs(fill.qty) * fill.raw_slippage * order.contract.factor
+        new = roll.enter
+        if order is roll.leave and abs(fill.qty) < abs(order.qty):  # a part was closed meanwhile
+            lots = abs(fill.qty) // order.contract.lot
+            new.left = lots * new.contract.lot * (1 if new.qty > 0 else -1)
+        if roll.leave.id in desk.rolls or new.id in desk.rolls:
+            return
+        entered = desk.portfolio.positions.get(new.contract)
+        if entered is not None:
+            entered.raw_carried += roll.position.raw_carried + roll.position.raw_realized
+        desk.note(
+            "rolled",
+            f"{roll.leave.contract.name} to {new.contract.name}",
+            charges=money(roll.charges),
+            slippage=money(roll.slippage),
+            order=new.id,
+        )
+
+    # Waiting
+
+    def wait_is_over(self, order: Order, bar: Ordinal) -> bool:
+        """End what found no live price in its time; whether that was a rejection.
+
+        A combo that will not be whole is undone; of a roll the old leg goes on alone.
+        """
+        desk = self._desk
+        if order.status != "working":  # ended with its mate
+            return False
+        if order.id in desk.rolls:
+            desk.part(desk.rolls[order.id])
+            return False
         desk.end(order, "rejected", f"no live price in {bar - order.placed} bars")
         desk.note("rejected", f"{order.contract.name}: {order.reason}", order=order.id)
         combo = desk.combos.pop(order.id, None)
         if combo is not None:
             desk.undo(combo)
+        return True
 
     # Expiries
 

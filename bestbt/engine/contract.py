@@ -10,7 +10,7 @@ import enum
 import math
 from collections.abc import Sequence
 from datetime import date
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from bestbt.engine.blocks import Blocking
 from bestbt.engine.grid import Clock, Grid
@@ -20,6 +20,7 @@ from bestbt.errors import InvariantError, OrderError, UsageError, did_you_mean
 from bestbt.units import MONEY_SCALE, Money, Price, Qty, RawPrice, Right
 
 if TYPE_CHECKING:  # what a contract's own verbs hand back
+    from bestbt.engine.chain import OptionChain
     from bestbt.engine.order import Order, OrderKind, OrderType, TimeInForce
     from bestbt.engine.position import Position
 
@@ -81,6 +82,16 @@ class Trader(Protocol):
         """Place the order that closes what is held of a contract."""
         ...
 
+    def roll(
+        self,
+        contract: Contract,
+        to: Contract | date | str | None = None,
+        expiry: date | None = None,
+        if_unfilled: Literal["exit", "keep"] = "exit",
+    ) -> Order | None:
+        """Leave a contract and enter its twin in another."""
+        ...
+
     def position(self, contract: Contract) -> Position | None:
         """Return the open position in a contract."""
         ...
@@ -91,6 +102,10 @@ class Trader(Protocol):
 
     def sessions_left(self, expiry: date) -> int:
         """Sessions left until an expiry; 0 on its day."""
+        ...
+
+    def chain(self, symbol: str, expiry: date) -> OptionChain:
+        """Return the chain of an expiry."""
         ...
 
     def blocking(
@@ -267,6 +282,33 @@ class Contract(Blocking):
         columns = self._columns
         return columns.marks.item(i) if columns is not None and i >= 0 else 0
 
+    # Greeks, per unit: those of whatever is no option, which moves with itself.
+
+    @property
+    def iv(self) -> float:
+        """Implied volatility a year, as a fraction (0.15 is 15 %); nan where there is none."""
+        return _NAN
+
+    @property
+    def delta(self) -> float:
+        """Change of the price when the underlying's forward rises by 1."""
+        return 1.0
+
+    @property
+    def gamma(self) -> float:
+        """Change of delta when the forward rises by 1."""
+        return 0.0
+
+    @property
+    def theta(self) -> float:
+        """Change of the price in a calendar day."""
+        return 0.0
+
+    @property
+    def vega(self) -> float:
+        """Change of the price per vol point."""
+        return 0.0
+
     # State and verbs.
 
     @property
@@ -307,6 +349,15 @@ class Contract(Blocking):
     def exit(self) -> Order | None:
         """Close what is held of it at the next bar."""
         return self._desk.exit(self)
+
+    def roll(
+        self,
+        to: Contract | date | str | None = None,
+        expiry: date | None = None,
+        if_unfilled: Literal["exit", "keep"] = "exit",
+    ) -> Order | None:
+        """Close what is held of it and open the twin in another contract; see `Strategy.roll`."""
+        return self._desk.roll(self, to, expiry, if_unfilled)
 
     def set_exit(self, kind: OrderKind, level: Price | str | None) -> Order | None:
         """Put one stop or target on all that is held of it; see `Position.set_sl`."""
@@ -378,3 +429,36 @@ class Option(Contract):
     def low(self) -> Price:
         """Low of the newest closed bar."""
         return self._at_clock("low")
+
+    # Greeks are those of its row in the chain: told for all rows at once, at most once a bar. nan
+    # where the price is older than five bars or tells no volatility, and after the expiry.
+
+    def _greek(self, name: str) -> float:
+        if self.expiry is None:
+            return _NAN
+        return self._desk.chain(self.symbol, self.expiry).greek(self, name)
+
+    @property
+    def iv(self) -> float:
+        """Implied volatility a year, as a fraction (0.15 is 15 %): Black-76 on the forward."""
+        return self._greek("iv")
+
+    @property
+    def delta(self) -> float:
+        """Change of the price when the forward rises by 1: 0 to 1 for a call, −1 to 0 for a put."""
+        return self._greek("delta")
+
+    @property
+    def gamma(self) -> float:
+        """Change of delta when the forward rises by 1."""
+        return self._greek("gamma")
+
+    @property
+    def theta(self) -> float:
+        """Change of the price in a calendar day, all else unchanged."""
+        return self._greek("theta")
+
+    @property
+    def vega(self) -> float:
+        """Change of the price per vol point: from 15 % to 16 %."""
+        return self._greek("vega")

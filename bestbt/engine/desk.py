@@ -1,4 +1,4 @@
-"""Desk: what the verbs of a run act on: its contracts, orders, positions and log.
+"""Desk: what the verbs of a run act on: its entries, combos and blocks.
 
 A strategy, a contract, a position and a hand on a paused run all reach the market through the
 same desk, so an order means the same wherever it comes from.
@@ -6,71 +6,39 @@ same desk, so an order means the same wherever it comes from.
 
 from __future__ import annotations
 
-from bisect import bisect_left
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import date, timedelta
-from typing import Any, NamedTuple
+from typing import Any, Literal
 
 from bestbt.engine.blocks import Block, BlockBook, Scope, check_terms, end_day
-from bestbt.engine.chain import OptionChain
-from bestbt.engine.contract import Contract, Option
-from bestbt.engine.expiries import ExpiryCalendar
-from bestbt.engine.grid import Clock, duration
-from bestbt.engine.matching import MatchRules, SimulatedExchange, Slippage
+from bestbt.engine.contract import Contract
+from bestbt.engine.dealing import Dealing, LogEntry
+from bestbt.engine.grid import duration
+from bestbt.engine.matching import MatchRules, Slippage
 from bestbt.engine.order import (
+    Brackets,
     Buy,
-    Change,
     Combo,
     Level,
     Order,
-    OrderKind,
     OrderStatus,
     OrderType,
     Sell,
     TimeInForce,
 )
-from bestbt.engine.portfolio import Portfolio
-from bestbt.engine.ports import ContractSpec, Exchange, Feed, FeeModel, Market
+from bestbt.engine.ports import Feed, FeeModel, Market
 from bestbt.engine.position import Position
-from bestbt.engine.prices import PriceColumns
-from bestbt.engine.ticket import LEAVE, Ticket, limit_and_trigger, read_ticket, units
+from bestbt.engine.rolling import Roll, StrikeRule
+from bestbt.engine.ticket import LEAVE, read_ticket, units
 from bestbt.engine.touch import NEVER
-from bestbt.errors import ContractNotFound, OrderError, StaleHandle, UsageError
-from bestbt.units import (
-    MINUTE,
-    POINTS,
-    Money,
-    Ns,
-    Ordinal,
-    Price,
-    Qty,
-    RawMoney,
-    RawPrice,
-    half_up,
-    money,
-)
+from bestbt.errors import ContractNotFound, ExpiryNotFound, OrderError, UsageError
+from bestbt.units import POINTS, Ns, Ordinal, Price, Qty, RawMoney
 
 __all__ = ["Desk", "LogEntry"]
 
-_MAX_WAIT = 5 * MINUTE  # a market entry waits this long for a live bar, or one bar if longer
 
-
-class LogEntry(NamedTuple):
-    """One line of a run's log."""
-
-    bar: Ordinal
-    time: Ns  # UTC, at which it was written
-    kind: str
-    text: str
-    values: Mapping[str, Any]
-
-
-class Desk:
-    """The state of one run; moved by `PriceFeeder`, acted on by verbs.
-
-    `dirty` is set by whatever can change when the next thing happens; it ends the feeder's bare
-    loop over `on_bar`.
-    """
+class Desk(Dealing):
+    """The state of one run; moved by `PriceFeeder`, acted on by verbs."""
 
     def __init__(
         self,
@@ -84,123 +52,30 @@ class Desk:
         fees: FeeModel,
         fill_at_close: bool = False,
         rules: MatchRules | None = None,
+        rate: float = 0.0,
     ) -> None:
-        self.feed, self.market, self.symbols = feed, market, symbols
-        self.grid = feed.grid
-        self.clock = Clock()
-        self.clock.bar = start - 1
-        self.start = start
-        self.session = self.grid.session(start)
-        self.before_open = True  # between sessions: a hook runs before the first bar
-        self.unsettled_from: date = self.grid.sessions[self.session].day
+        super().__init__(
+            feed,
+            market,
+            symbols,
+            self,
+            capital=capital,
+            start=start,
+            slippage=slippage,
+            fill_at_close=fill_at_close,
+            rules=rules or MatchRules(),
+        )
+        self.rate = rate  # a year, continuously compounded
         self.fees = fees
-        self.fill_at_close = fill_at_close
-        self.at_close = False  # a market order placed now still trades at the bar's close
-        self.portfolio = Portfolio(capital, start)
-        self.exchange: Exchange = SimulatedExchange(self.grid, slippage, rules or MatchRules())
-        self.orders: list[Order] = []
-        self.log: list[LogEntry] = []
-        self.combos: dict[int, Combo] = {}  # by the order of each leg that still works
-        self.why = ""  # the reason of fills of orders placed now, where it is not the price's
-        self.dirty = False
-        self._max_wait = max(_MAX_WAIT // self.grid.step, 1)  # bars
         self.why_none = "it is None"  # why the newest pick found nothing
         self.estimated: list[tuple[Contract, str]] = []  # settlements not on an official close
+        self.combos: dict[int, Combo] = {}  # by the order of each leg that still works
+        self.rolls: dict[int, Roll] = {}  # the same
         self.blocks = BlockBook()
         self.frozen: dict[Position, str] = {}  # not added to, not rolled, and why
         self._cooling: dict[str, Ns] = {}
-        self._contracts: dict[ContractSpec, Contract] = {}
-        self.expiring: dict[date, list[Contract]] = {}  # not yet settled
-        self._spots: dict[str, Contract] = {}
-        self._chains: dict[tuple[str, date], OptionChain] = {}
-        self._calendars: dict[tuple[str, str], ExpiryCalendar] = {}
-        self._days: list[date] = [s.day for s in self.grid.sessions]
 
-    # Finding contracts
-
-    def contract(self, spec: ContractSpec) -> Contract:
-        """Return the run's one contract of a spec."""
-        found = self._contracts.get(spec)
-        if found is None:
-            kind = Option if spec.asset == "option" else Contract
-            found = self._contracts[spec] = kind(spec, self.clock, self)
-            if spec.expiry is not None:
-                found.is_expired = spec.expiry < self.unsettled_from
-                self.expiring.setdefault(spec.expiry, []).append(found)
-        return found
-
-    def columns(self, spec: ContractSpec) -> PriceColumns | None:
-        """Load the prices of a contract."""
-        return self.feed.columns(spec)
-
-    def spot(self, symbol: str) -> Contract:
-        """Return the index or equity of a name."""
-        found = self._spots.get(symbol)
-        if found is None:
-            found = self._spots[symbol] = self.contract(self.feed.spot(symbol))
-        return found
-
-    def named(self, name: str) -> Contract:
-        """Return a contract by the name it is written with in tables."""
-        if not isinstance(name, str):
-            raise ContractNotFound(f"contract({name!r}): give a name, such as 'NIFTY'.")
-        parts = name.upper().split()
-        try:
-            if len(parts) == 4 and parts[3] in ("CE", "PE"):
-                chain = self.chain(parts[0], date.fromisoformat(parts[1]))
-                pick = chain.call if parts[3] == "CE" else chain.put
-                return pick(float(parts[2]))
-            if len(parts) == 3 and parts[2] == "FUT":
-                spec = self.feed.future(parts[0], date.fromisoformat(parts[1]))
-                if spec is None:
-                    raise ContractNotFound(f"No future {name!r} in the store.")
-                return self.contract(spec)
-        except ValueError:
-            raise ContractNotFound(
-                f"{name!r} is no contract; write it as in the tables: 'NIFTY', "
-                "'NIFTY 2024-02-29 FUT' or 'NIFTY 2024-02-29 22000 CE'."
-            ) from None
-        return self.spot(name.strip().upper())
-
-    def calendar(self, symbol: str, asset: str = "option") -> ExpiryCalendar:
-        """Return the listed expiries of a symbol."""
-        key = (symbol, asset)
-        found = self._calendars.get(key)
-        if found is None:
-            kind: Any = asset
-            found = ExpiryCalendar(symbol, self.feed.expiries(symbol, kind), self.clock)
-            self._calendars[key] = found
-        return found
-
-    def chain(self, symbol: str, expiry: date) -> OptionChain:
-        """Return the chain of an expiry."""
-        found = self._chains.get((symbol, expiry))
-        if found is None:
-            listings = self.feed.listed(symbol, expiry)
-            found = OptionChain(self.spot(symbol), expiry, listings, self.clock, self.contract)
-            self._chains[symbol, expiry] = found
-        return found
-
-    def sessions_left(self, expiry: date) -> int:
-        """Sessions from today to an expiry; 0 on its day."""
-        if expiry > self._days[-1]:
-            after = self._days[-1] + timedelta(days=1)
-            self._days += [s.day for s in self.market.sessions(after, expiry)]
-        return bisect_left(self._days, expiry) - bisect_left(self._days, self.today)
-
-    @property
-    def now(self) -> Ns:
-        """UTC time at which hooks run: the newest bar has just closed, or the session opens."""
-        if self.before_open:
-            return self.grid.sessions[self.session].open
-        return self.grid.end(self.clock.bar)
-
-    @property
-    def today(self) -> date:
-        """Local date of the current session."""
-        return self.grid.sessions[self.session].day
-
-    # Placing and ending orders
+    # Entries
 
     def enter(
         self,
@@ -250,82 +125,223 @@ class Desk:
             raise OrderError(f"{verb}({contract.name}): it expired on {contract.expiry}.")
         return units(verb, contract, lots, qty)
 
-    def _check_ours(self, verb: str, contract: Contract) -> None:
-        if not isinstance(contract, Contract):
-            raise OrderError(f"{verb}({contract!r}): a contract is needed.")
-        if contract._desk is not self or self.clock.bar < -1:  # a rewound clock raises when read
-            raise StaleHandle(
-                f"{verb}({contract.name}): it belongs to another run, or to this one before it was "
-                "rewound; ask the run for it anew."
+    def combo(self, legs: Sequence[Buy | Sell], atomic: bool = False, tag: str = "") -> list[Order]:
+        """Place entries that belong together; see `Strategy.combo`."""
+        given = list(legs)
+        if len(given) < 2 or not all(isinstance(leg, Buy | Sell) for leg in given):
+            raise OrderError(
+                "combo(): give two legs or more: combo([Sell(call, 1), Buy(wing, 1)])."
             )
+        missing = next((leg for leg in given if leg.contract is None), None)
+        if missing is not None:
+            self.note("refused", f"combo({type(missing).__name__}(None)): {self.why_none}")
+            return []
+        asked = []
+        for leg in sorted(given, key=lambda leg: -leg.side):  # protective longs first
+            if leg.contract is None:
+                continue
+            verb = "buy" if leg.side > 0 else "sell"
+            asked.append(
+                (leg, leg.contract, self._checked_units(verb, leg.contract, leg.lots, None))
+            )
+        if len({contract for _, contract, _ in asked}) < len(asked):
+            raise OrderError("combo(): each contract once; add up the lots of the same.")
+        for _, contract, _ in asked:
+            refusal = self.refusal(contract, tag)
+            if refusal:
+                self.note("refused", f"combo({contract.name}): {refusal}")
+                return []
+        bar = self.clock.bar
+        orders = [
+            Order(
+                len(self.orders) + i,
+                contract,
+                leg.side * size,
+                type="market",
+                kind="entry",
+                placed=bar,
+                time=self.now,
+                since=POINTS * (bar + 1),
+                until=bar + self.max_wait,
+                tag=tag,
+                why=self.why,
+            )
+            for i, (leg, contract, size) in enumerate(asked)
+        ]
+        mates = Combo(orders)
+        for order in orders:
+            self.combos[order.id] = mates
+            if not atomic and order.qty < 0 and mates.waits:
+                order.since = NEVER  # until what protects it is bought
+            self.send(order, orders if atomic else ())
+        return orders
 
-    def place(
+    # Rolls
+
+    def roll(
         self,
         contract: Contract,
-        qty: Qty,
-        ticket: Ticket,
-        kind: OrderKind,
-        tag: str = "",
-    ) -> Order:
-        """Place an order that works from the next bar on."""
-        bar = self.clock.bar
-        type = ticket.type
-        at_close = self.at_close and type == "market"
-        order = Order(
-            len(self.orders),
-            contract,
-            qty,
-            type=type,
-            kind=kind,
-            placed=bar,
-            time=self.now,
-            since=POINTS * bar + POINTS - 1 if at_close else POINTS * (bar + 1),
-            raw_trigger=ticket.raw_trigger,
-            raw_price=ticket.raw_price,
-            until=bar + self._max_wait if kind == "entry" and type == "market" else None,
-            lifetime=None if ticket.until is None else self._last_bar(ticket.until),
-            brackets=ticket.brackets,
-            tif=ticket.tif,
-            tag=tag,
-            why=self.why,
-        )
-        self.send(order)
-        return order
-
-    def send(self, order: Order, legs: Sequence[Order] = ()) -> None:
-        """Let an order work."""
-        self.orders.append(order)
-        self.exchange.submit(order, legs)
-        self.dirty = True
-
-    def _last_bar(self, day: date) -> Ordinal:
-        """Last bar of the sessions up to a day."""
-        after = self.grid.session_from(day + timedelta(days=1))
-        return self.grid.lasts[after - 1]
-
-    def exit(self, contract: Contract) -> Order | None:
-        """Close what is held of a contract at its next live bar; None when nothing is."""
-        self._check_ours("exit", contract)
+        to: Contract | date | str | None = None,
+        expiry: date | None = None,
+        if_unfilled: Literal["exit", "keep"] = "exit",
+    ) -> Order | None:
+        """Leave a contract and enter its twin in another; see `Strategy.roll`."""
+        self._check_ours("roll", contract)
+        if if_unfilled not in ("exit", "keep"):
+            raise OrderError(f"roll(if_unfilled={if_unfilled!r}): it is 'exit' or 'keep'.")
         position = self.portfolio.positions.get(contract)
         if position is None:
+            self.note("refused", f"roll({contract.name}): nothing of it is held")
             return None
-        for order in self.exchange.working:
-            if order.contract is contract and order.kind == "exit" and order.type == "market":
-                return order  # one exit is on its way
-        return self.place(contract, -position.qty, LEAVE, "exit", position.tag)
+        if position in self.frozen:
+            self.note("refused", f"roll({contract.name}): {self.refusal(contract, position.tag)}")
+            return None
+        for working in self.exchange.working:
+            if working.contract is contract and working.id in self.rolls:
+                return working  # one roll is on its way
+        target = self._target(contract, to, expiry)
+        blocked = self.refusal(contract if target is None else target, position.tag)
+        if blocked:
+            self.note("roll", f"{contract.name} is closed and not rolled: {blocked}")
+            return self.exit(contract)
+        if target is None:
+            self.note("refused", f"roll({contract.name}): {self.why_none}")
+            return None
+        if contract.expiry == self.today and self.clock.bar == self.grid.lasts[self.session]:
+            self.note("refused", f"roll({contract.name}): it settles before the next bar")
+            return None
+        return self._place_roll(position, target, if_unfilled == "keep")
 
-    def exit_all(self) -> None:
-        """Close every open position at its next live bar; cancel entries still waiting."""
-        for order in [o for o in self.exchange.working if not o.is_exit]:
-            self.end(order, "cancelled", "exit_all")
-        for contract in list(self.portfolio.positions):
-            self.exit(contract)
+    def _place_roll(self, position: Position, target: Contract, keep: bool) -> Order:
+        bar, old = self.clock.bar, position.contract
+        side, lots = (1 if position.qty > 0 else -1), position.lots
+        if not lots:
+            raise OrderError(f"roll({old.name}): less than a lot of it is held; it settles.")
+        leave, enter = (
+            Order(
+                len(self.orders) + i,
+                contract,
+                qty,
+                type="market",
+                kind="roll",
+                closes=closes,
+                placed=bar,
+                time=self.now,
+                since=POINTS * (bar + 1),
+                until=bar + self.max_wait,
+                brackets=brackets,
+                tif="gtc",
+                tag=position.tag,
+                why="roll",
+            )
+            for i, (contract, qty, closes, brackets) in enumerate(
+                (
+                    (old, -position.qty, True, None),
+                    (target, side * lots * target.lot, False, self._travelling(old)),
+                )
+            )
+        )
+        roll = Roll(leave, enter, position, keep)
+        for order in (leave, enter):
+            self.rolls[order.id] = roll
+            self.send(order, (leave, enter))
+        self.note("roll", f"{old.name} to {target.name}, {lots} lots", order=leave.id)
+        return enter
+
+    def _travelling(self, contract: Contract) -> Brackets | None:
+        """The exits of a position that were said in percent or points: a twin is to have them."""
+        found: dict[str, Level] = {}
+        for order in self.exchange.working:
+            level = order.level
+            if order.contract is contract and level is not None and level.unit != "price":
+                name = "trail" if order.type == "trail" else order.kind
+                found.setdefault(name, level)
+        if not found:
+            return None
+        return Brackets(found.get("stop"), found.get("trail"), found.get("target"))
+
+    def _target(
+        self, contract: Contract, to: Contract | date | str | None, expiry: date | None
+    ) -> Contract | None:
+        """Return what a roll goes to; None when a picker found nothing, with `why_none`."""
+        if isinstance(to, str) and " " in to.strip():
+            to = self.named(to)
+        if isinstance(to, Contract):
+            self._check_ours("roll", to)
+            if not to.is_tradable or to.is_expired or to is contract:
+                why = "it is held already" if to is contract else "it cannot be traded"
+                raise OrderError(f"roll({contract.name}, to={to.name}): {why}.")
+            return to
+        if contract.expiry is None:
+            raise OrderError(f"roll({contract.name}): it has no expiry to roll from.")
+        if isinstance(to, date):
+            to, expiry = None, to
+        if to is not None and not isinstance(to, str):
+            raise OrderError(
+                f"roll(to={to!r}): give a contract, a date, or a rule such as 'atm' or 'delta:0.2'."
+            )
+        rule = StrikeRule.parse(to or "same")
+        calendar = self.calendar(contract.symbol, contract.asset)
+        if expiry is None:
+            after = max(contract.expiry + timedelta(days=1), self.unsettled_from)
+            monthly = contract.expiry in calendar and calendar.kind(contract.expiry) == "monthly"
+            expiry = calendar.monthly(after) if monthly else calendar.weekly(after)
+        elif expiry not in calendar or expiry < self.unsettled_from:
+            listed = ", ".join(str(d) for d in calendar.from_day(self.unsettled_from)[:3])
+            raise ExpiryNotFound(
+                f"roll({contract.name}): {contract.symbol} has no expiry on {expiry}; the next "
+                f"listed are {listed or 'none'}."
+            )
+        if contract.right is None or contract.strike is None:
+            spec = self.feed.future(contract.symbol, expiry)
+            if spec is None:
+                raise ContractNotFound(f"No {contract.symbol} future of {expiry} in the store.")
+            return self.contract(spec)
+        chain, right = self.chain(contract.symbol, expiry), contract.right
+        if rule.name == "same":
+            found: Contract | None = chain.option(contract.strike, right)
+        elif rule.name == "atm":
+            found = chain.offset(right)
+        elif rule.name == "delta":
+            found = chain.by_delta(right, rule.value)
+        elif rule.name == "premium":
+            found = chain.by_premium(right, rule.value)
+        else:
+            found = chain.by_percent(right, rule.value)
+        if found is contract:
+            raise OrderError(f"roll({contract.name}): it would go to the contract it comes from.")
+        return found
 
     def end(self, order: Order, status: OrderStatus, reason: str) -> None:
-        """Take a working order off the exchange."""
-        self.exchange.remove(order)
-        order.status, order.reason = status, reason
-        self.dirty = True
+        """Take a working order off the exchange; of a roll, see to the other leg."""
+        super().end(order, status, reason)
+        roll = self.rolls.pop(order.id, None) if self.rolls else None
+        if roll is None:
+            return
+        mate = roll.leave if order is roll.enter else roll.enter
+        self.rolls.pop(mate.id, None)
+        if mate.status != "working":
+            return
+        if order is roll.enter and not roll.keep:
+            self._leave_alone(roll, reason)
+        else:
+            super().end(mate, "cancelled", f"roll: {reason}")
+
+    def part(self, roll: Roll) -> None:
+        """Give up a roll whose legs found no bar in which both could trade."""
+        self.end(roll.enter, "rejected", "no bar in which both legs of the roll could trade")
+
+    def _leave_alone(self, roll: Roll, reason: str) -> None:
+        """Close the old leg of a roll that will not be whole, at its next live bar."""
+        order = roll.leave
+        order.until = None
+        order.since = POINTS * (self.clock.bar + 1)
+        self.exchange.renew(order)
+        self.note(
+            "roll-incomplete",
+            f"{order.contract.name} is closed alone: {reason}",
+            order=order.id,
+        )
 
     # Blocks
 
@@ -475,217 +491,3 @@ class Desk:
             return False
         self._cooling[name] = self.now
         return True
-
-    # Changing working orders
-
-    def working(self, verb: str, order: Order | int) -> Order:
-        """Return a working order by itself or by its id; `OrderError` when it is none."""
-        if isinstance(order, Order):
-            found = order
-        elif type(order) is int and 0 <= order < len(self.orders):
-            found = self.orders[order]
-        else:
-            have = f"ids 0 to {len(self.orders) - 1}" if self.orders else "no order yet"
-            raise OrderError(f"{verb}({order!r}): there is no such order; the run has {have}.")
-        self._check_ours(verb, found.contract)
-        if found.status != "working":
-            raise OrderError(f"{verb}({found.id}): {found} works no more.")
-        return found
-
-    def cancel(self, order: Order | int) -> Order:
-        """Take back a working order."""
-        found = self.working("cancel_order", order)
-        self.end(found, "cancelled", "cancel_order")
-        return found
-
-    def cancel_all(self) -> None:
-        """Take back every working order, stops and targets too."""
-        for order in list(self.exchange.working):
-            self.end(order, "cancelled", "cancel_all")
-
-    def modify(
-        self,
-        order: Order | int,
-        price: Price | None = None,
-        trigger: Price | None = None,
-        lots: int | None = None,
-        qty: Qty | None = None,
-    ) -> Order:
-        """Change a working order; the new terms work from the next bar on."""
-        found = self.working("modify_order", order)
-        if price is None and trigger is None and lots is None and qty is None:
-            raise OrderError(
-                f"modify_order({found.id}): say what: price=, trigger=, lots= or qty=."
-            )
-        if found.type in ("market", "trail"):
-            raise OrderError(
-                f"modify_order({found.id}): a {found.type} order has no terms to change."
-            )
-        size = found.qty
-        if lots is not None or qty is not None:
-            if found.is_exit:
-                raise OrderError(
-                    f"modify_order({found.id}): an exit's size follows its position; close a part "
-                    "of it with an order of the other side."
-                )
-            asked = units("modify_order", found.contract, lots, qty)
-            size = asked if found.qty > 0 else -asked
-        spec, type = found.contract.spec, found.type
-        if found.skipped and trigger is not None:
-            raise OrderError(f"modify_order({found.id}): it was triggered; only price= is left.")
-        raw_limit, raw_trigger = limit_and_trigger(
-            "modify_order",
-            spec,
-            type,
-            found.price if price is None else price,
-            found.trigger if trigger is None else trigger,
-        )
-        was = Change(self.now, found.raw_trigger, found.raw_price, found.qty)
-        found.changes = (*found.changes, was)
-        found.raw_price, found.raw_trigger = raw_limit, raw_trigger
-        found.qty = size
-        if not found.is_exit:
-            found.left = size
-        found.start_price = None
-        found.since = POINTS * (self.clock.bar + 1)
-        self.exchange.renew(found)
-        self.dirty = True
-        return found
-
-    # A position's own exits
-
-    def set_exit(
-        self, contract: Contract, kind: OrderKind, level: Price | str | None
-    ) -> Order | None:
-        """Put one stop or target on a whole position in place of all that it has; None: on none."""
-        verb = f"set_{'sl' if kind == 'stop' else 'target'}"
-        self._check_ours(verb, contract)
-        position = self.portfolio.positions.get(contract)
-        if position is None:
-            raise OrderError(f"{verb}({contract.name}): nothing of it is held.")
-        raw = None if level is None else self._level_of(position, kind, level)
-        for order in [
-            o for o in self.exchange.working if o.contract is contract and o.kind == kind
-        ]:
-            self.end(order, "cancelled", verb)
-        if raw is None:
-            return None
-        ticket = (
-            Ticket("slm", raw_trigger=raw, tif="gtc")
-            if kind == "stop"
-            else Ticket("limit", raw_price=raw, tif="gtc")
-        )
-        return self.place(contract, -position.qty, ticket, kind, position.tag)
-
-    def _level_of(self, position: Position, kind: OrderKind, level: Price | str) -> RawPrice:
-        """Raw price of a level measured from the average entry price, on the tick."""
-        spec, side = position.contract.spec, 1 if position.qty > 0 else -1
-        parsed = None if level == "cost" else Level.parse(level)
-        away = side if kind == "stop" else -side
-        # The average is a fraction: everything is multiplied by the units, and rounded once.
-        units, total = abs(position.qty), abs(position.raw_cost) // position.contract.factor
-        if parsed is None:
-            return max(half_up(total, units * spec.tick), 1) * spec.tick
-        return parsed.away(total, away, spec.tick, spec.scale, units)
-
-    def _exits(self, contract: Contract, kind: OrderKind) -> list[Order]:
-        return [o for o in self.exchange.working if o.contract is contract and o.kind == kind]
-
-    def waiting_price(self, contract: Contract, kind: OrderKind) -> Price | None:
-        """Price of the stop or target that comes first, as known now; None where there is none."""
-        point = POINTS * (self.clock.bar + 1)
-        exits = self._exits(contract, kind)
-        if not exits:
-            return None
-        # A sale's stop and a purchase's target are met from above: the highest comes first.
-        from_above = (exits[0].qty < 0) == (kind == "stop")
-        levels = [self.exchange.level(o, point) for o in exits]
-        return (max(levels) if from_above else min(levels)) / contract.spec.scale
-
-    # Several at once
-
-    def combo(self, legs: Sequence[Buy | Sell], atomic: bool = False, tag: str = "") -> list[Order]:
-        """Place entries that belong together; see `Strategy.combo`."""
-        given = list(legs)
-        if len(given) < 2 or not all(isinstance(leg, Buy | Sell) for leg in given):
-            raise OrderError(
-                "combo(): give two legs or more: combo([Sell(call, 1), Buy(wing, 1)])."
-            )
-        missing = next((leg for leg in given if leg.contract is None), None)
-        if missing is not None:
-            self.note("refused", f"combo({type(missing).__name__}(None)): {self.why_none}")
-            return []
-        asked = []
-        for leg in sorted(given, key=lambda leg: -leg.side):  # protective longs first
-            if leg.contract is None:
-                continue
-            verb = "buy" if leg.side > 0 else "sell"
-            asked.append(
-                (leg, leg.contract, self._checked_units(verb, leg.contract, leg.lots, None))
-            )
-        if len({contract for _, contract, _ in asked}) < len(asked):
-            raise OrderError("combo(): each contract once; add up the lots of the same.")
-        for _, contract, _ in asked:
-            refusal = self.refusal(contract, tag)
-            if refusal:
-                self.note("refused", f"combo({contract.name}): {refusal}")
-                return []
-        bar = self.clock.bar
-        orders = [
-            Order(
-                len(self.orders) + i,
-                contract,
-                leg.side * size,
-                type="market",
-                kind="entry",
-                placed=bar,
-                time=self.now,
-                since=POINTS * (bar + 1),
-                until=bar + self._max_wait,
-                tag=tag,
-                why=self.why,
-            )
-            for i, (leg, contract, size) in enumerate(asked)
-        ]
-        mates = Combo(orders)
-        for order in orders:
-            self.combos[order.id] = mates
-            if not atomic and order.qty < 0 and mates.waits:
-                order.since = NEVER  # until what protects it is bought
-            self.send(order, orders if atomic else ())
-        return orders
-
-    # Reading
-
-    def position(self, contract: Contract) -> Position | None:
-        """Return the open position in a contract."""
-        self._check_ours("position", contract)
-        return self.portfolio.positions.get(contract)
-
-    def realized(self, contract: Contract | None = None, tag: str | None = None) -> Money:
-        """Realized profit before charges: of all, of a contract, of what was entered with a tag."""
-        if contract is not None:
-            self._check_ours("get_pnl", contract)
-        return money(self.portfolio.realized_of(contract, tag))
-
-    def unrealized(self, contract: Contract | None = None, tag: str | None = None) -> Money:
-        """Unrealized profit at the newest marks."""
-        if contract is not None:
-            self._check_ours("get_pnl", contract)
-        return money(self.portfolio.unrealized_of(contract, tag))
-
-    def pnl(self, contract: Contract) -> Money:
-        """Realized and unrealized profit in a contract, before charges."""
-        return self.realized(contract) + self.unrealized(contract)
-
-    def note(self, kind: str, text: str, **values: Any) -> None:
-        """Write a line into the run's log."""
-        self.log.append(LogEntry(self.clock.bar, self.now, kind, text, values))
-
-    def check_symbol(self, symbol: str | None) -> str:
-        """Return a symbol of the run: the first unless told otherwise."""
-        if symbol is None:
-            return self.symbols[0]
-        if not isinstance(symbol, str):
-            raise UsageError(f"of={symbol!r}: name a symbol, such as 'NIFTY'.")
-        return symbol

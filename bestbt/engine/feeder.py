@@ -116,9 +116,8 @@ class PriceFeeder:
             fill = self.clearing.execute(trade)
             if fill is not None:
                 fills.append(fill)
-        rejected = desk.exchange.waited_out(bar) if working else ()
-        for order in rejected:
-            self.clearing.reject(order, bar)
+        waited = desk.exchange.waited_out(bar) if working else ()
+        rejected = [order for order in waited if self.clearing.wait_is_over(order, bar)]
         for fill in fills:
             if self._on_fill is not None:
                 self._on_fill(fill)

@@ -213,6 +213,7 @@ class Order:
         "is_exit",
         "kind",
         "left",
+        "level",
         "lifetime",
         "parent",
         "placed",
@@ -251,6 +252,8 @@ class Order:
         lifetime: Ordinal | None = None,
         brackets: Brackets | None = None,
         trail: Trail | None = None,
+        level: Level | None = None,
+        closes: bool | None = None,
         parent: int | None = None,
         tif: TimeInForce = "day",
         tag: str = "",
@@ -260,12 +263,13 @@ class Order:
         self.left = qty  # what it would still trade: a stop shrinks with what it protects
         self.type: OrderType = type
         self.kind: OrderKind = kind
-        self.is_exit = kind != "entry"  # reduce-only
+        self.is_exit = kind != "entry" if closes is None else closes  # reduce-only
         self.placed, self.time, self.since = placed, time, since
         self.first: Ordinal = since // POINTS  # bar in which it could first trade
         self.until, self.lifetime = until, lifetime  # last bars: of its wait, of its life
         self.raw_trigger, self.raw_price, self.start_price = raw_trigger, raw_price, start_price
         self.brackets, self.trail = brackets, trail
+        self.level = level  # of an exit: as it was said, for a roll to take along
         self.parent, self.tag, self.why = parent, tag, why
         self.tif: TimeInForce = tif
         self.status: OrderStatus = "working"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bestbt.engine.blocks import Blocking
@@ -44,6 +44,7 @@ class Position(Blocking):
         self.raw_cost: RawMoney = 0
         self.raw_basis: RawMoney = 0
         self.raw_realized: RawMoney = 0  # since it was last flat
+        self.raw_carried: RawMoney = 0  # realized in the contracts it was rolled from
         self.tag = ""
         self._pays_daily = contract.asset == "future"
         self._lots: list[tuple[Fill, Qty, RawPrice]] = []  # with their basis; oldest first; few
@@ -163,9 +164,17 @@ class Position(Blocking):
         trade = self.contract.buy if self.qty > 0 else self.contract.sell
         return trade(lots, **{"tag": self.tag, **terms})
 
-    def get_pnl(self) -> Money:
-        """Realized and unrealized profit since it was last flat, before charges."""
-        return money(self.raw_realized + self.raw_unrealized)
+    def get_pnl(self, rolled: bool = False) -> Money:
+        """Realized and unrealized profit since it was last flat, before charges.
+
+        With *rolled*, that of the contracts it was rolled from as well.
+        """
+        carried = self.raw_carried if rolled else 0
+        return money(carried + self.raw_realized + self.raw_unrealized)
+
+    def roll(self, to: Contract | date | str | None = None, **terms: Any) -> Order | None:
+        """Close it and open its twin in another contract; see `Strategy.roll`."""
+        return self.contract.roll(to, **terms)
 
     def exit(self) -> Order | None:
         """Close it at the next bar."""

@@ -12,7 +12,7 @@ forward and strike. Deep in and far out of the money then keep their digits.
 from __future__ import annotations
 
 import math
-from typing import NamedTuple, TypeAlias
+from typing import Generic, NamedTuple, TypeAlias, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -24,6 +24,7 @@ __all__ = ["Greeks", "black76", "greeks", "implied_vol", "years_to"]
 
 Floats: TypeAlias = npt.NDArray[np.float64]
 Bools: TypeAlias = npt.NDArray[np.bool_]
+_T = TypeVar("_T")
 
 MINUTES_PER_YEAR = 525_600.0  # 365 calendar days
 DAYS_PER_YEAR = 365.0
@@ -59,8 +60,10 @@ _FAR = _pairs(
 )  # fmt: skip
 
 
-class Greeks(NamedTuple):
+class Greeks(NamedTuple, Generic[_T]):
     """Sensitivities of one option per unit of the underlying, each of the broadcast shape.
+
+    Those of a portfolio are sums over units held: floats, in currency.
 
     Attributes
     ----------
@@ -75,10 +78,10 @@ class Greeks(NamedTuple):
         Change of the price per vol point: from 15 % to 16 %.
     """
 
-    delta: Floats
-    gamma: Floats
-    theta: Floats
-    vega: Floats
+    delta: _T
+    gamma: _T
+    theta: _T
+    vega: _T
 
 
 def years_to(minutes: npt.ArrayLike) -> Floats:
@@ -186,7 +189,7 @@ def greeks(
     vol: npt.ArrayLike,
     right: Right | npt.ArrayLike,
     rate: npt.ArrayLike = 0.0,
-) -> Greeks:
+) -> Greeks[Floats]:
     """Return delta, gamma, theta and vega; their units are those of `Greeks`.
 
     Parameters
@@ -214,7 +217,8 @@ def greeks(
     side = np.where(call, 1.0, -1.0)
     bell = discount * np.exp(-0.5 * d1 * d1) / math.sqrt(2 * math.pi)
     vega = f * bell * np.sqrt(t)
-    carry = r * _price(f, k, t, v, r, call)  # the payoff comes nearer: less discount
+    # The payoff comes nearer: less discount.
+    carry = r * _price(f, k, t, v, r, call) if r.any() else 0.0
     found = (
         side * discount * _normal_cdf(side * d1),
         bell / (f * width),

@@ -70,6 +70,8 @@ class Simulation(Blocking):
         Market orders trade at the close just seen: optimistic, for comparison with other tools.
     rules
         Choices about what a bar leaves open; see `matching.MatchRules`.
+    rate
+        Carries the spot to an expiry that has neither a synthetic nor a future; see `OptionChain`.
     seed
         Of `Strategy.random`.
     """
@@ -87,6 +89,7 @@ class Simulation(Blocking):
         fees: FeeModel,
         fill_at_close: bool = False,
         rules: MatchRules | None = None,
+        rate: float = 0.0,
         seed: int = 0,
     ) -> None:
         self._make_strategy = make_strategy
@@ -102,6 +105,7 @@ class Simulation(Blocking):
             fees=fees,
             fill_at_close=fill_at_close,
             rules=rules.checked() if rules is not None else None,
+            rate=rate,
         )
         self.grid = feed.grid
         if start != self.grid.firsts[self.grid.session(start)]:

@@ -10,22 +10,21 @@ import random
 from collections.abc import Callable, Sequence
 from datetime import date, datetime
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, Literal
 
 from bestbt.engine.blocks import Blocking
-from bestbt.engine.chain import OptionChain
+from bestbt.engine.chain import MAX_AGE, By, OptionChain, Side
 from bestbt.engine.contract import Contract
 from bestbt.engine.desk import Desk
 from bestbt.engine.grid import duration
 from bestbt.engine.indicators import CoarserIndicator, Indicator, crossed_above
 from bestbt.engine.order import Buy, Order, OrderStatus, OrderType, Sell, TimeInForce
 from bestbt.engine.position import Position
+from bestbt.engine.pricing import Greeks
 from bestbt.errors import ContractNotFound, ExpiryNotFound, OrderError
 from bestbt.units import Money, Ordinal, Price, Qty, Right, money
 
 __all__ = ["StrategyBase"]
-
-_MAX_AGE = 5  # bars; a picker takes no row whose price is older
 
 
 class StrategyBase(Blocking):
@@ -100,6 +99,10 @@ class StrategyBase(Blocking):
         """Sessions left until a contract's expiry, 0 on its day; None where nothing expires."""
         return contract.dte
 
+    def dte_calendar(self, contract: Contract) -> int | None:
+        """Calendar days until a contract's expiry, 0 on its day; None where nothing expires."""
+        return None if contract.expiry is None else (contract.expiry - self.today).days
+
     # Contracts
 
     def futures(self, n: int = 0, of: str | None = None) -> Contract:
@@ -116,8 +119,7 @@ class StrategyBase(Blocking):
         self, strike: float, right: Right, expiry: date | None = None, of: str | None = None
     ) -> Contract:
         """Return an option by strike; of the nearest expiry unless told otherwise."""
-        chain = self.chain(expiry, of=of)
-        return chain.call(strike) if _right(right) == "CE" else chain.put(strike)
+        return self.chain(expiry, of=of).option(strike, right)
 
     def chain(self, expiry: date | None = None, of: str | None = None) -> OptionChain:
         """Return the option chain of an expiry, the nearest unless told otherwise."""
@@ -141,13 +143,17 @@ class StrategyBase(Blocking):
         expiry: date | None = None,
         offset: int = 0,
         of: str | None = None,
-        max_age: int = _MAX_AGE,
+        max_age: int = MAX_AGE,
+        *,
+        by: By = "spot",
+        min_oi: int = 0,
+        min_volume: int = 0,
     ) -> Contract | None:
         """Return the option at the money, or *offset* strikes out of it (−1: one in).
 
-        At the money is the listed strike nearest to the spot's newest price, the lower one on a
-        tie. An option without a price in the last *max_age* bars is not exchanged for a
-        neighbour: the answer is then None, with the reason in the log.
+        At the money is the listed strike nearest to the reference, the lower one on a tie. An
+        option without a price in the last *max_age* bars is not exchanged for a neighbour: the
+        answer is then None, with the reason in the log.
 
         Parameters
         ----------
@@ -161,20 +167,92 @@ class StrategyBase(Blocking):
             Another underlying of the run.
         max_age
             In bars.
+        by
+            The reference: `"spot"` (the index's newest price, or the synthetic future while the
+            index is frozen), `"synthetic"` (K + C − P where call and put cost nearly the same),
+            `"future"`, or `"forward"`; see `OptionChain.reference_by`.
+        min_oi, min_volume
+            Units of open interest, and traded in the session so far, that it must have.
         """
-        if not isinstance(offset, int):
-            raise OrderError(f"get_atm(offset={offset!r}): give whole strikes, such as 2 or -1.")
-        chain = self.chain(expiry, of=of)
-        found = chain.offset(_right(right), offset)
-        if isinstance(found, Contract):
-            age = found.age
-            if age is not None and age <= max_age:
-                return found
-            old = "no price yet" if age is None else f"a price {age} bars old"
-            found = f"{found.name} has {old} (max_age={max_age})"
-        self._desk.why_none = found
-        self._desk.note("none", f"get_atm({right!r}): {found}")
-        return None
+        return self.chain(expiry, of=of).offset(
+            right, offset, by=by, max_age=max_age, min_oi=min_oi, min_volume=min_volume
+        )
+
+    def get_by_delta(
+        self,
+        right: Right,
+        delta: float,
+        expiry: date | None = None,
+        of: str | None = None,
+        *,
+        max_age: int = MAX_AGE,
+        min_oi: int = 0,
+        min_volume: int = 0,
+    ) -> Contract | None:
+        """Return the option whose |delta| is nearest; see `OptionChain.by_delta`."""
+        return self.chain(expiry, of=of).by_delta(
+            right, delta, max_age=max_age, min_oi=min_oi, min_volume=min_volume
+        )
+
+    def get_by_premium(
+        self,
+        right: Right,
+        premium: Price,
+        side: Side = "nearest",
+        expiry: date | None = None,
+        of: str | None = None,
+        *,
+        max_age: int = MAX_AGE,
+        min_oi: int = 0,
+        min_volume: int = 0,
+    ) -> Contract | None:
+        """Return the option whose price is nearest, also of those `"above"` or `"below"` only.
+
+        See `OptionChain.by_premium`.
+        """
+        return self.chain(expiry, of=of).by_premium(
+            right, premium, side, max_age=max_age, min_oi=min_oi, min_volume=min_volume
+        )
+
+    def get_by_percent(
+        self,
+        right: Right,
+        pct: float,
+        expiry: date | None = None,
+        of: str | None = None,
+        *,
+        by: By = "spot",
+        max_age: int = MAX_AGE,
+        min_oi: int = 0,
+        min_volume: int = 0,
+    ) -> Contract | None:
+        """Return the option nearest to *pct* percent out of the money.
+
+        See `OptionChain.by_percent`.
+        """
+        return self.chain(expiry, of=of).by_percent(
+            right, pct, by=by, max_age=max_age, min_oi=min_oi, min_volume=min_volume
+        )
+
+    def get_by_straddle(
+        self,
+        right: Right,
+        k: float = 1.0,
+        expiry: date | None = None,
+        of: str | None = None,
+        *,
+        by: By = "spot",
+        max_age: int = MAX_AGE,
+        min_oi: int = 0,
+        min_volume: int = 0,
+    ) -> Contract | None:
+        """Return the option *k* at-the-money straddle premiums out of the money.
+
+        See `OptionChain.by_straddle`.
+        """
+        return self.chain(expiry, of=of).by_straddle(
+            right, k, by=by, max_age=max_age, min_oi=min_oi, min_volume=min_volume
+        )
 
     # Orders
 
@@ -322,10 +400,48 @@ class StrategyBase(Blocking):
         if what is None:
             self._desk.note("refused", "exit(None): there is nothing to exit")
             return None
-        contract = what.contract if isinstance(what, Position) else what
-        if not isinstance(contract, Contract):
-            raise OrderError(f"exit({what!r}): a contract or a position is needed.")
-        return self._desk.exit(contract)
+        return self._desk.exit(_contract_of("exit", what))
+
+    def roll(
+        self,
+        what: Contract | Position | None,
+        to: Contract | date | str | None = None,
+        expiry: date | None = None,
+        if_unfilled: Literal["exit", "keep"] = "exit",
+    ) -> Order | None:
+        """Close a position and open its twin in another contract, both in the same bar.
+
+        Lots are kept, and so are stops, targets and trails that were said in percent or points.
+        While a block is on, a roll is an exit, and the log says so.
+
+        Parameters
+        ----------
+        what
+            A position, or the contract it is in. None, or nothing held, is one logged refusal.
+        to
+            A contract or its name; a date; or how the strike is found: `"same"` (default), `"atm"`,
+            `"delta:0.2"`, `"premium:60"`, `"percent:4"`.
+        expiry
+            The next one of the same kind unless told otherwise: from weekly to the next listed,
+            from monthly to the next monthly, from a future to the next.
+        if_unfilled
+            When five minutes (or one bar, if longer) bring no bar in which both can trade: close
+            the old one alone, or `"keep"` it.
+
+        Returns
+        -------
+        Order or None
+            The entry in the new contract; the exit while a block is on; None when refused.
+
+        Raises
+        ------
+        ExpiryNotFound, ContractNotFound, OrderError
+            For an expiry or strike that is not listed, or a rule that makes no sense.
+        """
+        if what is None:
+            self._desk.note("refused", "roll(None): there is nothing to roll")
+            return None
+        return self._desk.roll(_contract_of("roll", what), to, expiry, if_unfilled)
 
     def exit_all(self) -> None:
         """Close every open position at its next live bar; cancel entries still waiting."""
@@ -373,6 +489,20 @@ class StrategyBase(Blocking):
     def get_unrealized_pnl(self, contract: Contract | None = None, tag: str | None = None) -> Money:
         """Profit of what is held at the newest marks; see `get_pnl`."""
         return self._desk.unrealized(contract, tag)
+
+    def greeks(self, tag: str | None = None) -> Greeks[float]:
+        """Greeks of what is held: those of each contract times its signed units, summed.
+
+        Delta is in units of the underlying, theta in currency a calendar day, vega in currency a
+        vol point. nan as soon as one of the contracts has none: the sum is then not known.
+        """
+        held = [(p.qty, p.contract) for p in self.get_opened_positions(tag)]
+        return Greeks(
+            sum((qty * c.delta for qty, c in held), 0.0),
+            sum((qty * c.gamma for qty, c in held), 0.0),
+            sum((qty * c.theta for qty, c in held), 0.0),
+            sum((qty * c.vega for qty, c in held), 0.0),
+        )
 
     @property
     def balance(self) -> Money:
@@ -494,7 +624,8 @@ class StrategyBase(Blocking):
         self._desk.note("log", text, **values)
 
 
-def _right(right: Right) -> Right:
-    if right not in ("CE", "PE"):
-        raise OrderError(f"{right!r} is no right of an option; it is 'CE' (call) or 'PE' (put).")
-    return right
+def _contract_of(verb: str, what: Contract | Position) -> Contract:
+    contract = what.contract if isinstance(what, Position) else what
+    if not isinstance(contract, Contract):
+        raise OrderError(f"{verb}({what!r}): a contract or a position is needed.")
+    return contract

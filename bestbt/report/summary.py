@@ -256,6 +256,8 @@ def _choices(options: Mapping[str, Any]) -> list[str]:
     others = [f"{n} {options[n]}" for n, usual in _UNSAID.items() if options.get(n, usual) != usual]
     if others:
         lines.append(" · ".join(others))
+    if options.get("rate"):
+        lines.append(f"rate {options['rate']:g}")
     if options.get("fill_at") == "close":
         lines.append("optimistic: orders trade at the close that was just seen")
     return lines

@@ -211,7 +211,6 @@ def test_a_limit_that_nothing_reads_has_no_effect(found):
         ("self.buy(self.spot, risk=5)", "risk= is not in this version", "lots= or qty="),
         ("self.buy(self.spot, reenter=2)", "reenter= is not in this version", "on_stop"),
         ("self.buy(self.spot, group='a')", "group= is not in this version", "tag="),
-        ("self.get_atm('CE', by='future')", "by= is not in this version", "index"),
         ("self.get_pnl(group='a')", "group= is not in this version", "tag="),
         ("self.sell(lots=1)", "missing a required argument: 'contract'", "(contract"),
         ("self.exit_all(1)", "too many positional arguments", "()"),

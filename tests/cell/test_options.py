@@ -28,13 +28,14 @@ def test_the_line_of_the_manual():
 def test_flags_and_texts():
     asked = parse_options(
         "NIFTY BANKNIFTY --step --wait --no-view --check-only --save 'my run' --store sqlite:///x "
-        "--bar 5min --slippage 2ticks --fees none --fill-at close"
+        "--bar 5min --slippage 2ticks --fees none --fill-at close --rate 6.5%"
     )
 
     assert asked.symbols == ("NIFTY", "BANKNIFTY")
     assert (asked.step, asked.wait, asked.view, asked.check_only) == (True, True, False, True)
     assert (asked.save, asked.store, asked.bar) == ("my run", "sqlite:///x", "5min")
     assert (asked.slippage, asked.fees, asked.fill_at) == ("2ticks", "none", "close")
+    assert asked.rate == 0.065
     assert parse_options("NIFTY --slippage 0").slippage == 0.0
 
 
@@ -114,6 +115,7 @@ def test_capital_that_is_no_amount(text):
         ("NIFTY --bar often", "--bar often: no duration"),
         ("NIFTY --slippage -1", "--slippage -1: cannot be negative"),
         ("NIFTY --fill-at noon", "--fill-at noon: it is next_open"),
+        ("NIFTY --rate high", "--rate high: give interest a year"),
         ("NIFTY 'x", "close the quote"),
     ],
 )

@@ -280,12 +280,27 @@ class Reference:
         spot = self.last_price(self.world.index)
         if not rows or spot is None:
             return None
+        if self.world.index[self.bar] is None:  # frozen: by the synthetic future, if there is one
+            spot = self.synthetic(rows) or spot
         strike = min({o.strike for o in rows}, key=lambda k: (abs(k * 100 - spot), k))
         for option in rows:
             if option.strike == strike and option.right == right:
                 age = self.age(option)
                 return option if age is not None and age <= 5 else None
         return None
+
+    def synthetic(self, rows: list[Option]) -> int | None:
+        found = []
+        for strike in {o.strike for o in rows}:
+            both = [
+                o for right in ("CE", "PE") for o in rows if (o.strike, o.right) == (strike, right)
+            ]
+            ages = [self.age(o) for o in both]
+            if len(both) == 2 and all(age is not None and age <= 5 for age in ages):
+                call, put = (self.last_price(o.bars) or 0 for o in both)
+                found.append((abs(call - put), strike, strike * 100 + call - put))
+        value = min(found)[2] if found else 0
+        return value if value > 0 else None
 
     # Orders
 

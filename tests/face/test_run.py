@@ -14,6 +14,7 @@ import pandas as pd
 import pytest
 
 from bestbt import Backtest, Run, Store, Strategy, UsageError, at
+from bestbt.errors import StaleHandle
 from tests.conftest import ROOT
 from tests.face.conftest import FIRST, LAST
 from tests.face.strategies import ShortStraddle
@@ -337,7 +338,7 @@ def test_the_path_decides_between_stop_and_target_and_the_band_holds_both_ends(
     assert run.band() == (pnl["pessimistic"], pnl["optimistic"])
     assert run.stats["ambiguous_bars"] > 0
     assert f"pessimistic {run.currency}" in run.summary().replace("−", "")
-    with pytest.raises(UsageError, match="path='worst' is no choice. It has: nearest"):
+    with pytest.raises(UsageError, match=r"path='worst' is no choice\. It has: nearest"):
         day(store, Scalps, path="worst")
 
 
@@ -365,3 +366,20 @@ def test_a_stop_checked_at_the_close_trades_at_the_next_open(
     stop = day(store, Stopped, stop_check="close").fills.iloc[1]
     assert stop["reason"] == "trigger"
     assert stop["price"] == prices("open", f"{stop['time']:%H:%M}")
+
+
+def test_the_chain_of_a_paused_run_is_that_of_its_bar(store: Store) -> None:
+    backtest = Backtest(ShortStraddle, store, "NIFTY")
+    backtest.run_to("2024-01-02 11:00")
+    chain = backtest.chain()
+    assert chain.expiry == date(2024, 1, 4)
+    [seen] = store.prices("NIFTY", "2024-01-02", "2024-01-02").between_time("10:59", "10:59")[
+        "close"
+    ]
+    assert chain.spot.price == seen
+    assert chain.atm == min(chain.strikes, key=lambda k: (abs(k - seen), k))
+    backtest.step()
+    assert chain.reference == backtest.chain().reference
+    backtest.back()
+    with pytest.raises(StaleHandle):
+        _ = chain.atm

@@ -23,7 +23,8 @@ NAMES = (
     "start end capital final_equity pnl charges slippage_cost return_pct cagr_pct volatility_pct "
     "sharpe sortino calmar max_drawdown max_drawdown_pct max_drawdown_days return_over_maxdd "
     "trades win_rate_pct win_days_pct profit_factor expectancy exposure_pct best_day worst_day "
-    "max_losing_streak ambiguous_bars stale_waits stop_skipped estimated_settlements rejected_orders first_minute_pnl"
+    "max_losing_streak ambiguous_bars stale_waits stop_skipped estimated_settlements "
+    "rejected_orders first_minute_pnl"
 )
 
 

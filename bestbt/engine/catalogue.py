@@ -1,0 +1,154 @@
+"""Catalogue: the contracts, chains and expiries of a run, found once; and what time it is."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from datetime import date, timedelta
+from typing import Any, Protocol
+
+from bestbt.engine.chain import Floor, OptionChain
+from bestbt.engine.contract import Contract, Option, Trader
+from bestbt.engine.expiries import ExpiryCalendar
+from bestbt.engine.grid import Clock, Grid
+from bestbt.engine.ports import ContractSpec, Feed, Market
+from bestbt.engine.prices import PriceColumns
+from bestbt.errors import ContractNotFound, UsageError
+from bestbt.units import Ns, Ordinal
+
+__all__ = ["Catalogue", "Host"]
+
+
+class Host(Trader, Floor, Protocol):
+    """What contracts and chains need of their run: the desk."""
+
+    grid: Grid  # both say so
+
+
+class Catalogue:
+    """What can be traded in one run, as known at its clock.
+
+    Parameters
+    ----------
+    feed, market
+        Prices and dated facts.
+    symbols
+        The underlyings.
+    start
+        First bar of the run.
+    desk
+        Where the verbs of contracts go, and what chains ask.
+    """
+
+    def __init__(
+        self,
+        feed: Feed,
+        market: Market,
+        symbols: tuple[str, ...],
+        start: Ordinal,
+        desk: Host,
+    ) -> None:
+        self.feed, self.market, self.symbols = feed, market, symbols
+        self.grid = feed.grid
+        self.clock = Clock()
+        self.clock.bar = start - 1
+        self.start = start
+        self.session = self.grid.session(start)
+        self.before_open = True  # between sessions: a hook runs before the first bar
+        self.unsettled_from: date = self.grid.sessions[self.session].day
+        self.expiring: dict[date, list[Contract]] = {}  # not yet settled
+        self._desk = desk
+        self._contracts: dict[ContractSpec, Contract] = {}
+        self._spots: dict[str, Contract] = {}
+        self._chains: dict[tuple[str, date], OptionChain] = {}
+        self._calendars: dict[tuple[str, str], ExpiryCalendar] = {}
+        self._days: list[date] = [s.day for s in self.grid.sessions]
+
+    def contract(self, spec: ContractSpec) -> Contract:
+        """Return the run's one contract of a spec."""
+        found = self._contracts.get(spec)
+        if found is None:
+            kind = Option if spec.asset == "option" else Contract
+            found = self._contracts[spec] = kind(spec, self.clock, self._desk)
+            if spec.expiry is not None:
+                found.is_expired = spec.expiry < self.unsettled_from
+                self.expiring.setdefault(spec.expiry, []).append(found)
+        return found
+
+    def columns(self, spec: ContractSpec) -> PriceColumns | None:
+        """Load the prices of a contract."""
+        return self.feed.columns(spec)
+
+    def spot(self, symbol: str) -> Contract:
+        """Return the index or equity of a name."""
+        found = self._spots.get(symbol)
+        if found is None:
+            found = self._spots[symbol] = self.contract(self.feed.spot(symbol))
+        return found
+
+    def named(self, name: str) -> Contract:
+        """Return a contract by the name it is written with in tables."""
+        if not isinstance(name, str):
+            raise ContractNotFound(f"contract({name!r}): give a name, such as 'NIFTY'.")
+        parts = name.upper().split()
+        try:
+            if len(parts) == 4 and parts[3] in ("CE", "PE"):
+                chain = self.chain(parts[0], date.fromisoformat(parts[1]))
+                pick = chain.call if parts[3] == "CE" else chain.put
+                return pick(float(parts[2]))
+            if len(parts) == 3 and parts[2] == "FUT":
+                spec = self.feed.future(parts[0], date.fromisoformat(parts[1]))
+                if spec is None:
+                    raise ContractNotFound(f"No future {name!r} in the store.")
+                return self.contract(spec)
+        except ValueError:
+            raise ContractNotFound(
+                f"{name!r} is no contract; write it as in the tables: 'NIFTY', "
+                "'NIFTY 2024-02-29 FUT' or 'NIFTY 2024-02-29 22000 CE'."
+            ) from None
+        return self.spot(name.strip().upper())
+
+    def calendar(self, symbol: str, asset: str = "option") -> ExpiryCalendar:
+        """Return the listed expiries of a symbol."""
+        key = (symbol, asset)
+        found = self._calendars.get(key)
+        if found is None:
+            kind: Any = asset
+            found = ExpiryCalendar(symbol, self.feed.expiries(symbol, kind), self.clock)
+            self._calendars[key] = found
+        return found
+
+    def chain(self, symbol: str, expiry: date) -> OptionChain:
+        """Return the chain of an expiry."""
+        found = self._chains.get((symbol, expiry))
+        if found is None:
+            listings = self.feed.listed(symbol, expiry)
+            found = OptionChain(self.spot(symbol), expiry, listings, self._desk)
+            self._chains[symbol, expiry] = found
+        return found
+
+    def sessions_left(self, expiry: date) -> int:
+        """Sessions from today to an expiry; 0 on its day."""
+        if expiry > self._days[-1]:
+            after = self._days[-1] + timedelta(days=1)
+            self._days += [s.day for s in self.market.sessions(after, expiry)]
+        return bisect_left(self._days, expiry) - bisect_left(self._days, self.today)
+
+    @property
+    def now(self) -> Ns:
+        """UTC time at which hooks run: the newest bar has just closed, or the session opens."""
+        if self.before_open:
+            return self.grid.sessions[self.session].open
+        return self.grid.end(self.clock.bar)
+
+    @property
+    def today(self) -> date:
+        """Local date of the current session."""
+        return self.grid.sessions[self.session].day
+
+    def check_symbol(self, symbol: str | None) -> str:
+        """Return a symbol of the run: the first unless told otherwise."""
+        if symbol is None:
+            return self.symbols[0]
+        if not isinstance(symbol, str):
+            raise UsageError(f"of={symbol!r}: name a symbol, such as 'NIFTY'.")
+        return symbol

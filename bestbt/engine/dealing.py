@@ -1,0 +1,312 @@
+"""Dealing: the orders of a run: placed, changed, ended; and what has come of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import date, timedelta
+from typing import Any, NamedTuple
+
+from bestbt.engine.catalogue import Catalogue, Host
+from bestbt.engine.contract import Contract
+from bestbt.engine.matching import MatchRules, SimulatedExchange, Slippage
+from bestbt.engine.order import Change, Level, Order, OrderKind, OrderStatus
+from bestbt.engine.portfolio import Portfolio
+from bestbt.engine.ports import Exchange, Feed, Market
+from bestbt.engine.position import Position
+from bestbt.engine.ticket import LEAVE, Ticket, limit_and_trigger, units
+from bestbt.errors import OrderError, StaleHandle
+from bestbt.units import (
+    MINUTE,
+    POINTS,
+    Money,
+    Ns,
+    Ordinal,
+    Price,
+    Qty,
+    RawMoney,
+    RawPrice,
+    half_up,
+    money,
+)
+
+__all__ = ["Dealing", "LogEntry"]
+
+_MAX_WAIT = 5 * MINUTE  # a market entry waits this long for a live bar, or one bar if longer
+
+
+class LogEntry(NamedTuple):
+    """One line of a run's log."""
+
+    bar: Ordinal
+    time: Ns  # UTC, at which it was written
+    kind: str
+    text: str
+    values: Mapping[str, Any]
+
+
+class Dealing(Catalogue):
+    """The orders, positions and log of one run.
+
+    `dirty` is set by whatever can change when the next thing happens; it ends the feeder's bare
+    loop over `on_bar`.
+    """
+
+    def __init__(
+        self,
+        feed: Feed,
+        market: Market,
+        symbols: tuple[str, ...],
+        desk: Host,
+        *,
+        capital: RawMoney,
+        start: Ordinal,
+        slippage: Slippage,
+        fill_at_close: bool,
+        rules: MatchRules,
+    ) -> None:
+        super().__init__(feed, market, symbols, start, desk)
+        self.fill_at_close = fill_at_close
+        self.at_close = False  # a market order placed now still trades at the bar's close
+        self.portfolio = Portfolio(capital, start)
+        self.exchange: Exchange = SimulatedExchange(self.grid, slippage, rules)
+        self.orders: list[Order] = []
+        self.log: list[LogEntry] = []
+        self.why = ""  # the reason of fills of orders placed now, where it is not the price's
+        self.dirty = False
+        self.max_wait = max(_MAX_WAIT // self.grid.step, 1)  # bars
+
+    def note(self, kind: str, text: str, **values: Any) -> None:
+        """Write a line into the run's log."""
+        self.log.append(LogEntry(self.clock.bar, self.now, kind, text, values))
+
+    def _check_ours(self, verb: str, contract: Contract) -> None:
+        if not isinstance(contract, Contract):
+            raise OrderError(f"{verb}({contract!r}): a contract is needed.")
+        if (
+            contract._desk is not self._desk or self.clock.bar < -1
+        ):  # a rewound clock raises when read
+            raise StaleHandle(
+                f"{verb}({contract.name}): it belongs to another run, or to this one before it was "
+                "rewound; ask the run for it anew."
+            )
+
+    # Placing and ending orders
+
+    def place(
+        self,
+        contract: Contract,
+        qty: Qty,
+        ticket: Ticket,
+        kind: OrderKind,
+        tag: str = "",
+    ) -> Order:
+        """Place an order that works from the next bar on."""
+        bar = self.clock.bar
+        type = ticket.type
+        at_close = self.at_close and type == "market"
+        order = Order(
+            len(self.orders),
+            contract,
+            qty,
+            type=type,
+            kind=kind,
+            placed=bar,
+            time=self.now,
+            since=POINTS * bar + POINTS - 1 if at_close else POINTS * (bar + 1),
+            raw_trigger=ticket.raw_trigger,
+            raw_price=ticket.raw_price,
+            until=bar + self.max_wait if kind == "entry" and type == "market" else None,
+            lifetime=None if ticket.until is None else self._last_bar(ticket.until),
+            brackets=ticket.brackets,
+            tif=ticket.tif,
+            tag=tag,
+            why=self.why,
+        )
+        self.send(order)
+        return order
+
+    def send(self, order: Order, legs: Sequence[Order] = ()) -> None:
+        """Let an order work."""
+        self.orders.append(order)
+        self.exchange.submit(order, legs)
+        self.dirty = True
+
+    def _last_bar(self, day: date) -> Ordinal:
+        """Last bar of the sessions up to a day."""
+        after = self.grid.session_from(day + timedelta(days=1))
+        return self.grid.lasts[after - 1]
+
+    def exit(self, contract: Contract) -> Order | None:
+        """Close what is held of a contract at its next live bar; None when nothing is."""
+        self._check_ours("exit", contract)
+        position = self.portfolio.positions.get(contract)
+        if position is None:
+            return None
+        for order in self.exchange.working:
+            if order.contract is contract and order.kind == "exit" and order.type == "market":
+                return order  # one exit is on its way
+        return self.place(contract, -position.qty, LEAVE, "exit", position.tag)
+
+    def exit_all(self) -> None:
+        """Close every open position at its next live bar; cancel entries still waiting."""
+        for order in [o for o in self.exchange.working if not o.is_exit]:
+            self.end(order, "cancelled", "exit_all")
+        for contract in list(self.portfolio.positions):
+            self.exit(contract)
+
+    def end(self, order: Order, status: OrderStatus, reason: str) -> None:
+        """Take a working order off the exchange."""
+        self.exchange.remove(order)
+        order.status, order.reason = status, reason
+        self.dirty = True
+
+    # Changing working orders
+
+    def working(self, verb: str, order: Order | int) -> Order:
+        """Return a working order by itself or by its id; `OrderError` when it is none."""
+        if isinstance(order, Order):
+            found = order
+        elif type(order) is int and 0 <= order < len(self.orders):
+            found = self.orders[order]
+        else:
+            have = f"ids 0 to {len(self.orders) - 1}" if self.orders else "no order yet"
+            raise OrderError(f"{verb}({order!r}): there is no such order; the run has {have}.")
+        self._check_ours(verb, found.contract)
+        if found.status != "working":
+            raise OrderError(f"{verb}({found.id}): {found} works no more.")
+        return found
+
+    def cancel(self, order: Order | int) -> Order:
+        """Take back a working order."""
+        found = self.working("cancel_order", order)
+        self.end(found, "cancelled", "cancel_order")
+        return found
+
+    def cancel_all(self) -> None:
+        """Take back every working order, stops and targets too."""
+        for order in list(self.exchange.working):
+            self.end(order, "cancelled", "cancel_all")
+
+    def modify(
+        self,
+        order: Order | int,
+        price: Price | None = None,
+        trigger: Price | None = None,
+        lots: int | None = None,
+        qty: Qty | None = None,
+    ) -> Order:
+        """Change a working order; the new terms work from the next bar on."""
+        found = self.working("modify_order", order)
+        if price is None and trigger is None and lots is None and qty is None:
+            raise OrderError(
+                f"modify_order({found.id}): say what: price=, trigger=, lots= or qty=."
+            )
+        if found.type in ("market", "trail"):
+            raise OrderError(
+                f"modify_order({found.id}): a {found.type} order has no terms to change."
+            )
+        size = found.qty
+        if lots is not None or qty is not None:
+            if found.is_exit:
+                raise OrderError(
+                    f"modify_order({found.id}): an exit's size follows its position; close a part "
+                    "of it with an order of the other side."
+                )
+            asked = units("modify_order", found.contract, lots, qty)
+            size = asked if found.qty > 0 else -asked
+        spec, type = found.contract.spec, found.type
+        if found.skipped and trigger is not None:
+            raise OrderError(f"modify_order({found.id}): it was triggered; only price= is left.")
+        raw_limit, raw_trigger = limit_and_trigger(
+            "modify_order",
+            spec,
+            type,
+            found.price if price is None else price,
+            found.trigger if trigger is None else trigger,
+        )
+        was = Change(self.now, found.raw_trigger, found.raw_price, found.qty)
+        found.changes = (*found.changes, was)
+        found.raw_price, found.raw_trigger = raw_limit, raw_trigger
+        found.qty = size
+        if not found.is_exit:
+            found.left = size
+        found.start_price = None
+        found.since = POINTS * (self.clock.bar + 1)
+        self.exchange.renew(found)
+        self.dirty = True
+        return found
+
+    # A position's own exits
+
+    def set_exit(
+        self, contract: Contract, kind: OrderKind, level: Price | str | None
+    ) -> Order | None:
+        """Put one stop or target on a whole position in place of all that it has; None: on none."""
+        verb = f"set_{'sl' if kind == 'stop' else 'target'}"
+        self._check_ours(verb, contract)
+        position = self.portfolio.positions.get(contract)
+        if position is None:
+            raise OrderError(f"{verb}({contract.name}): nothing of it is held.")
+        parsed = None if level is None or level == "cost" else Level.parse(level)
+        raw = None if level is None else self._level_of(position, kind, parsed)
+        for order in [
+            o for o in self.exchange.working if o.contract is contract and o.kind == kind
+        ]:
+            self.end(order, "cancelled", verb)
+        if raw is None:
+            return None
+        ticket = (
+            Ticket("slm", raw_trigger=raw, tif="gtc")
+            if kind == "stop"
+            else Ticket("limit", raw_price=raw, tif="gtc")
+        )
+        order = self.place(contract, -position.qty, ticket, kind, position.tag)
+        order.level = parsed
+        return order
+
+    def _level_of(self, position: Position, kind: OrderKind, level: Level | None) -> RawPrice:
+        """Raw price of a level measured from the average entry price, on the tick; None: that."""
+        spec, side = position.contract.spec, 1 if position.qty > 0 else -1
+        away = side if kind == "stop" else -side
+        # The average is a fraction: everything is multiplied by the units, and rounded once.
+        units, total = abs(position.qty), abs(position.raw_cost) // position.contract.factor
+        if level is None:
+            return max(half_up(total, units * spec.tick), 1) * spec.tick
+        return level.away(total, away, spec.tick, spec.scale, units)
+
+    def _exits(self, contract: Contract, kind: OrderKind) -> list[Order]:
+        return [o for o in self.exchange.working if o.contract is contract and o.kind == kind]
+
+    def waiting_price(self, contract: Contract, kind: OrderKind) -> Price | None:
+        """Price of the stop or target that comes first, as known now; None where there is none."""
+        point = POINTS * (self.clock.bar + 1)
+        exits = self._exits(contract, kind)
+        if not exits:
+            return None
+        # A sale's stop and a purchase's target are met from above: the highest comes first.
+        from_above = (exits[0].qty < 0) == (kind == "stop")
+        levels = [self.exchange.level(o, point) for o in exits]
+        return (max(levels) if from_above else min(levels)) / contract.spec.scale
+
+    # Reading
+
+    def position(self, contract: Contract) -> Position | None:
+        """Return the open position in a contract."""
+        self._check_ours("position", contract)
+        return self.portfolio.positions.get(contract)
+
+    def realized(self, contract: Contract | None = None, tag: str | None = None) -> Money:
+        """Realized profit before charges: of all, of a contract, of what was entered with a tag."""
+        if contract is not None:
+            self._check_ours("get_pnl", contract)
+        return money(self.portfolio.realized_of(contract, tag))
+
+    def unrealized(self, contract: Contract | None = None, tag: str | None = None) -> Money:
+        """Unrealized profit at the newest marks."""
+        if contract is not None:
+            self._check_ours("get_pnl", contract)
+        return money(self.portfolio.unrealized_of(contract, tag))
+
+    def pnl(self, contract: Contract) -> Money:
+        """Realized and unrealized profit in a contract, before charges."""
+        return self.realized(contract) + self.unrealized(contract)
