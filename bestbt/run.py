@@ -29,6 +29,7 @@ from bestbt.engine.simulation import Simulation
 from bestbt.engine.strategy import Strategy
 from bestbt.engine.touch import Path
 from bestbt.errors import ContractNotFound, DataGap, UsageError
+from bestbt.markets import us
 from bestbt.player import Player, State
 from bestbt.report import stats as report_stats
 from bestbt.report import summary as report_summary
@@ -76,8 +77,9 @@ class Backtest(Blocking):
         (stops pay twice that, and so does a session's first minute). `0`, `"2ticks"`, `"0.5%"` or
         a function of order and price.
     fees
-        None: the market's dated charges. `"none"`, or a function of day, contract, quantity and
-        price that returns named charges.
+        None: the market's dated charges. `"none"`; `"us"` (0.65 dollars a contract); a `FeeModel`,
+        such as `bestbt.markets.us.fees(0.5)` or `bestbt.markets.india.fees(freeze=1800)`; or a
+        function of day, contract, quantity and price that returns named charges.
     fill_at
         `"next_open"`; or `"close"`, at which market orders trade at the close just seen
         (optimistic, for comparison with other tools).
@@ -644,6 +646,10 @@ def _fee_model(fees: Any, market: Market) -> FeeModel:
         return market.fees()
     if fees == "none" or fees == 0:
         return NoFees()
+    if fees == "us":
+        return us.fees()
+    if isinstance(fees, FeeModel):
+        return fees
     if callable(fees):
         return fee_function(fees)
-    raise UsageError(f"fees={fees!r}: 'market', 'none', or a function; see help(Backtest).")
+    raise UsageError(f"fees={fees!r}: 'market', 'none', 'us', or a function; see help(Backtest).")

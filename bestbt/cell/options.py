@@ -312,7 +312,7 @@ def _parser(command: str) -> _Parser:
         metavar="RULE",
         help="0, ticks or percent, instead of the default",
     )
-    option("--fees", metavar="NAME", help="a charge schedule, or none")
+    option("--fees", metavar="NAME", help="market (the default), us, or none")
     option("--fill-at", type=_fill_at, metavar="WHEN", help="next_open (default) or close")
     option("--path", metavar="ORDER", help="nearest (default), pessimistic or optimistic")
     on = {"action": "store_const", "const": True}

@@ -33,10 +33,13 @@ class FeeSchedule:
     brokerage_rate, exchange, sebi
         Billionths of the turnover, on both sides. `exchange` includes the exchange's levy for
         its investor protection fund.
-    stamp, stt
-        Billionths of the turnover: stamp duty on buys, securities transaction tax on sells.
+    stamp, stamp_sell
+        Billionths of the turnover: stamp duty on buys, and on sells.
+    stt, stt_buy
+        Billionths of the turnover: securities transaction tax on sells, and on buys.
     stt_exercise
-        Billionths of the intrinsic value, paid by the holder when an option settles.
+        Billionths of the intrinsic value, paid by the holder when an option settles in the money;
+        of the whole settlement value with `stt_on_value`, as until August 2019.
     gst
         Billionths of brokerage and exchange charge, and of the SEBI fee if `gst_on_sebi`.
     gst_on_sebi
@@ -55,8 +58,11 @@ class FeeSchedule:
     exchange: int = 0
     sebi: int = 0
     stamp: int = 0
+    stamp_sell: int = 0
     stt: int = 0
+    stt_buy: int = 0
     stt_exercise: int = 0
+    stt_on_value: bool = False
     gst: int = 0
     gst_on_sebi: bool = True
 
@@ -65,8 +71,9 @@ class FeeSchedule:
     ) -> dict[str, RawMoney]:
         """Charges by name of *qty* signed units traded at a raw price in *orders* orders.
 
-        Amounts are positive raw money; a zero charge is left out. The tax is exact here: it is
-        rounded to the rupee per contract and day, by `ScheduledFees.day_end`.
+        Amounts are positive raw money; a zero charge is left out. Only brokerage, and the tax on
+        it, depends on *orders*. The securities tax is exact here: it is rounded to the rupee per
+        contract and day, by `ScheduledFees.day_end`.
         """
         turnover = 2 * abs(qty) * price * MONEY_SCALE  # doubled: adding `unit` rounds half up
         unit = scale * RATE_SCALE
@@ -78,22 +85,27 @@ class FeeSchedule:
         sebi = (turnover * self.sebi + unit) // double
         taxed = brokerage + exchange + (sebi if self.gst_on_sebi else 0)
         gst = (2 * taxed * self.gst + RATE_SCALE) // (2 * RATE_SCALE)
-        side, rate = ("stamp", self.stamp) if qty > 0 else ("stt", self.stt)
+        stamp, stt = (self.stamp, self.stt_buy) if qty > 0 else (self.stamp_sell, self.stt)
         named = {
             "brokerage": brokerage,
             "exchange": exchange,
             "sebi": sebi,
             "gst": gst,
-            side: (turnover * rate + unit) // double,
+            "stamp": (turnover * stamp + unit) // double,
+            "stt": (turnover * stt + unit) // double,
         }
         return {name: amount for name, amount in named.items() if amount}
 
-    def exercise(self, qty: Qty, intrinsic: RawPrice, scale: int) -> dict[str, RawMoney]:
-        """Tax on the intrinsic value of a long option that settles; shorts pay nothing."""
+    def exercise(self, spec: ContractSpec, qty: Qty, intrinsic: RawPrice) -> dict[str, RawMoney]:
+        """Tax on a long option that settles in the money; shorts pay nothing."""
         if qty <= 0 or intrinsic <= 0 or not self.stt_exercise:
             return {}
-        unit = scale * RATE_SCALE
-        tax = (2 * qty * intrinsic * MONEY_SCALE * self.stt_exercise + unit) // (2 * unit)
+        taxed = intrinsic
+        if self.stt_on_value:
+            strike = round((spec.strike or 0.0) * spec.scale)
+            taxed = strike + intrinsic if spec.right == "CE" else strike - intrinsic
+        unit = spec.scale * RATE_SCALE
+        tax = (2 * qty * taxed * MONEY_SCALE * self.stt_exercise + unit) // (2 * unit)
         return {"stt": tax} if tax else {}
 
 
@@ -105,6 +117,11 @@ class ScheduledFees:
     lookup
         Returns the schedule of a day, an asset type and an exchange, or raises `NoSchedule`.
         It is asked once for each; the answer is kept.
+    orders
+        How many orders an exchange needs for a quantity (units, positive) of a contract on a
+        day: each pays brokerage. Default: one.
+    name
+        How it is written in the record of a run.
 
     Examples
     --------
@@ -113,9 +130,19 @@ class ScheduledFees:
     {'brokerage': 200000}
     """
 
-    def __init__(self, lookup: Callable[[date, AssetType, str], FeeSchedule]) -> None:
+    def __init__(
+        self,
+        lookup: Callable[[date, AssetType, str], FeeSchedule],
+        orders: Callable[[date, ContractSpec, Qty], int] = lambda day, spec, qty: 1,
+        name: str = "dated charges",
+    ) -> None:
         self._lookup = lookup
+        self._orders = orders
+        self._name = name
         self._kept: dict[tuple[date, AssetType, str], FeeSchedule] = {}
+
+    def __repr__(self) -> str:
+        return self._name
 
     def schedule(self, day: date, spec: ContractSpec) -> FeeSchedule:
         """Return the schedule in force for a contract on a day."""
@@ -128,16 +155,17 @@ class ScheduledFees:
     def fill(
         self, day: date, spec: ContractSpec, qty: Qty, price: RawPrice
     ) -> Mapping[str, RawMoney]:
-        """Charges of one executed order."""
-        return self.schedule(day, spec).charges(qty, price, spec.scale)
+        """Charges of one executed order, at as many brokerages as the exchange needs orders."""
+        orders = self._orders(day, spec, abs(qty))
+        return self.schedule(day, spec).charges(qty, price, spec.scale, orders)
 
     def exercise(
         self, day: date, spec: ContractSpec, qty: Qty, intrinsic: RawPrice
     ) -> Mapping[str, RawMoney]:
-        """Charges of settling held units: tax on intrinsic value, no brokerage."""
+        """Charges of settling held units: tax on an option in the money, no brokerage."""
         if spec.asset != "option":
             return {}
-        return self.schedule(day, spec).exercise(qty, intrinsic, spec.scale)
+        return self.schedule(day, spec).exercise(spec, qty, intrinsic)
 
     def day_end(
         self, day: date, spec: ContractSpec, charged: Mapping[str, RawMoney]

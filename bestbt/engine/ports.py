@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias, runtime_checkable
 
 from bestbt.engine.grid import Grid, Session
 from bestbt.engine.prices import PriceColumns
@@ -129,6 +129,7 @@ class SettlementRule:
     after: Ns | None = None
 
 
+@runtime_checkable
 class FeeModel(Protocol):
     """Named charges; amounts are raw money and positive. A zero charge is left out."""
 

@@ -1,8 +1,9 @@
 """India: expiries, lots, ticks, sessions, charges and settlement of index derivatives, by date.
 
 The functions are what people type; `INDIA` answers the same names to a run. Facts are typed into
-`india_tables` and `india_holidays`, row by row with their sources. What is not sourced is
-refused with `NoSchedule`, which says what is missing; nothing is guessed.
+`india_tables`, `india_charges` and `india_holidays`, row by row with their sources; charges are
+worked out in `india_fees`. What is not sourced is refused with `NoSchedule`, which says what is
+missing; nothing is guessed.
 
     >>> from datetime import date
     >>> expiry_dates("NIFTY", date(2024, 3, 25), date(2024, 4, 11))
@@ -15,28 +16,29 @@ is the date that was scheduled, and every weekday is a possible session.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import date, timedelta
-from decimal import Decimal
 from functools import cache
 from typing import Literal, NamedTuple
 
-from bestbt.engine.fees import RATE_SCALE, FeeSchedule, ScheduledFees
 from bestbt.engine.grid import Session, time_of_day
-from bestbt.engine.ports import AssetType, Expiry, ExpiryKind, FeeModel, SettlementRule
+from bestbt.engine.ports import Expiry, ExpiryKind, SettlementRule
 from bestbt.errors import ExpiryNotFound, NoSchedule, UsageError, did_you_mean
+from bestbt.markets.india_fees import charges, fees, freeze_quantity
 from bestbt.markets.india_holidays import HOLIDAY_YEARS, HOLIDAYS
 from bestbt.markets.india_tables import (
-    CHARGES,
+    BSE,
     EXPIRY_RULES,
     FUTURE_TICKS,
     HOURS,
     LOTS,
     OPTION_TICK,
     SPECIAL_SESSIONS,
+    SYMBOLS,
     ExpiryRule,
+    holds,
+    known,
 )
-from bestbt.units import DAY, MINUTE, MONEY_SCALE, Money, Ns, Price, Qty, money
+from bestbt.units import DAY, MINUTE, Ns, Price
 
 __all__ = [
     "INDIA",
@@ -46,7 +48,9 @@ __all__ = [
     "exchange_of",
     "expiry_dates",
     "expiry_kind",
+    "fees",
     "find_expiry",
+    "freeze_quantity",
     "is_trading_day",
     "lot_size",
     "sessions",
@@ -55,8 +59,6 @@ __all__ = [
     "why_closed",
 ]
 
-SYMBOLS: tuple[str, ...] = tuple(dict.fromkeys(rule.symbol for rule in EXPIRY_RULES))
-_BSE = frozenset({"SENSEX"})
 _SEGMENTS = tuple(dict.fromkeys(row.segment for row in HOURS))
 _SPECIAL = {row.day: row for row in SPECIAL_SESSIONS}
 _ONE = timedelta(days=1)
@@ -66,27 +68,13 @@ _LISTED_AHEAD = timedelta(days=60)  # weeklies are listed at most this long befo
 _CLOSING_AUCTION = date(2026, 8, 3)
 
 
-def _known(symbol: str) -> str:
-    name = symbol.upper()
-    if name not in SYMBOLS:
-        raise UsageError(
-            f"No dated facts for {symbol!r}: bestbt knows {', '.join(SYMBOLS)}. "
-            f"{did_you_mean(name, SYMBOLS)}"
-        )
-    return name
-
-
-def _holds(first: date | None, last: date | None, day: date) -> bool:
-    return (first is None or first <= day) and (last is None or day <= last)
-
-
 def exchange_of(symbol: str) -> str:
     """Exchange on which a symbol's derivatives trade.
 
     >>> exchange_of("SENSEX"), exchange_of("NIFTY")
     ('BSE', 'NSE')
     """
-    return "BSE" if _known(symbol) in _BSE else "NSE"
+    return "BSE" if known(symbol) in BSE else "NSE"
 
 
 # ---------------------------------------------------------------- trading days and sessions
@@ -184,7 +172,7 @@ def sessions(start: date, end: date, segment: str = "derivatives") -> list[Sessi
 
 def _normal_hours(segment: str, day: date) -> tuple[str, str]:
     for row in HOURS:
-        if row.segment == segment and _holds(row.first, row.last, day):
+        if row.segment == segment and holds(row.first, row.last, day):
             return row.open, row.close
     raise NoSchedule(
         f"No sourced trading hours of {segment} for {day}: they are known from 2010-10-18 on. "
@@ -240,7 +228,7 @@ def _months(symbol: str, year: int) -> tuple[date, ...]:
         for rule in EXPIRY_RULES
         if rule.symbol == symbol and rule.kind == "monthly"
         for day in _planned(rule, year)
-        if _holds(rule.first, rule.last, day)
+        if holds(rule.first, rule.last, day)
     )
 
 
@@ -254,7 +242,7 @@ def _year(symbol: str, year: int) -> tuple[_Scheduled, ...]:
         for rule in EXPIRY_RULES
         if rule.symbol == symbol and rule.kind == "weekly"
         for day in _planned(rule, year)
-        if _holds(rule.first, rule.last, day) and _week(day) not in taken
+        if holds(rule.first, rule.last, day) and _week(day) not in taken
     )
     rows = [_Scheduled(day, _shifted(day), "monthly") for day in months]
     rows += [_Scheduled(day, _shifted(day), "weekly") for day in weeks]
@@ -294,7 +282,7 @@ def expiry_dates(
     """
     if kind not in ("all", "weekly", "monthly"):
         raise UsageError(f"No kind {kind!r} of expiry; it is 'all', 'weekly' or 'monthly'.")
-    name = _known(symbol)
+    name = known(symbol)
     return [
         row.day
         for row in _around(name, start, end)
@@ -320,7 +308,7 @@ def find_expiry(symbol: str, named: date) -> Expiry | None:
     >>> find_expiry("BANKNIFTY", date(2023, 9, 7))  # listed as a Thursday, re-dated
     Expiry(day=datetime.date(2023, 9, 6), kind='weekly', first=0)
     """
-    name = _known(symbol)
+    name = known(symbol)
     near = list(_around(name, named, named))
     for row in near:
         if row.day == named:
@@ -391,7 +379,7 @@ def settlement(symbol: str, day: date) -> SettlementRule:
     >>> settlement("NIFTY", date(2024, 2, 29)).window == 30 * MINUTE
     True
     """
-    _known(symbol)
+    known(symbol)
     if day < _CLOSING_AUCTION:
         return SettlementRule(window=30 * MINUTE)
     return SettlementRule(window=None, after=time_of_day("15:35"))
@@ -417,7 +405,7 @@ def lot_size(symbol: str, expiry: date) -> int:
     >>> lot_size("NIFTY", date(2025, 1, 23)), lot_size("NIFTY", date(2025, 1, 30))
     (75, 25)
     """
-    name = _known(symbol)
+    name = known(symbol)
     found = _expiry(name, expiry)
     held = None
     for row in LOTS:
@@ -463,12 +451,12 @@ def tick_size(
     >>> tick_size("BANKNIFTY", "future", date(2025, 11, 14), level=58_517.55)
     0.2
     """
-    name = _known(symbol)
+    name = known(symbol)
     if kind == "option":
         return OPTION_TICK
     if kind != "future":
         raise UsageError(f"No tick of {kind!r}; it is for 'option' or 'future'.")
-    if name in _BSE:
+    if name in BSE:
         raise NoSchedule(f"No sourced tick size of {name} futures: pass `tick=`.")
     bands = [bands for first, bands, _ in FUTURE_TICKS if first <= day][-1]
     if len(bands) == 1:
@@ -478,109 +466,6 @@ def tick_size(
             f"The tick of {name} futures on {day} depends on the index: pass `level=`, its value."
         )
     return next(tick for highest, tick in bands if level <= highest)
-
-
-# ---------------------------------------------------------------- charges
-
-_NAMES = {
-    "option": ("brokerage", "exchange", "sebi", "stamp", "stt", "stt_exercise", "gst"),
-    "future": ("brokerage", "brokerage_rate", "exchange", "sebi", "stamp", "stt", "gst"),
-}
-
-
-def _billionths(percent: str) -> int:
-    return int(Decimal(percent) / 100 * RATE_SCALE)
-
-
-def _schedule(day: date, asset: AssetType, exchange: str) -> FeeSchedule:
-    names = _NAMES.get(asset)
-    if names is None:
-        raise NoSchedule(f"No schedule of charges for {asset} on {day}; pass `fees=`.")
-    rates = {
-        row.name: row.rate
-        for row in CHARGES
-        if row.asset == asset
-        and row.exchange in ("", exchange)
-        and _holds(row.first, row.last, day)
-    }
-    missing = [name for name in names if name not in rates]
-    if missing:
-        raise NoSchedule(
-            f"No schedule of charges for {exchange} {asset}s on {day}: no source tells "
-            f'{", ".join(missing)}; pass `fees=` (`fees="none"` for none).'
-        )
-    rate = {name: _billionths(rates[name]) for name in names}
-    return FeeSchedule(
-        brokerage=int(Decimal(rates["brokerage"]) * MONEY_SCALE),
-        brokerage_rate=rate.get("brokerage_rate", 0),
-        exchange=rate["exchange"],
-        sebi=rate["sebi"],
-        stamp=rate["stamp"],
-        stt=rate["stt"],
-        stt_exercise=rate.get("stt_exercise", 0),
-        gst=rate["gst"],
-    )
-
-
-def charges(
-    day: date,
-    asset_type: AssetType,
-    side: Literal["BUY", "SELL"],
-    qty: Qty,
-    price: Price,
-    orders: int = 1,
-    *,
-    exchange: str = "NSE",
-    gst_on_sebi: bool = True,
-) -> dict[str, Money]:
-    """Charges of a trade by name, in rupees.
-
-    Parameters
-    ----------
-    day
-        Local date; options are covered from 2020-07-01 (BSE: 2024-10-01), futures from 2021-01-01.
-    asset_type
-        `"option"` (on an index) or `"future"`.
-    side
-        `"BUY"` or `"SELL"`.
-    qty
-        Units, positive; not lots.
-    price
-        Rupees a unit: the premium of an option.
-    orders
-        Executed orders it took; each pays brokerage.
-    exchange
-        `"NSE"` or `"BSE"`.
-    gst_on_sebi
-        False leaves the SEBI fee out of the base of the tax on services.
-
-    Returns
-    -------
-    dict
-        Each rounded half up to 1/10,000; zero charges are left out. `stt` is exact: the exchange
-        rounds it to the rupee per contract and day, as a run does at the session's end.
-
-    Raises
-    ------
-    NoSchedule
-        Where a rate is not sourced.
-
-    Examples
-    --------
-    >>> charges(date(2025, 6, 2), "option", "SELL", qty=75, price=100.0)
-    {'brokerage': 20.0, 'exchange': 2.6648, 'sebi': 0.0075, 'gst': 4.081, 'stt': 7.5}
-    """
-    if side not in ("BUY", "SELL"):
-        raise UsageError(f"No side {side!r}; it is 'BUY' or 'SELL'.")
-    if qty <= 0 or price < 0 or orders <= 0:
-        raise UsageError(
-            f"qty and orders are positive, price is not negative; got {qty}, {orders}, {price}."
-        )
-    schedule = replace(_schedule(day, asset_type, exchange), gst_on_sebi=gst_on_sebi)
-    raw = round(price * MONEY_SCALE)
-    signed = qty if side == "BUY" else -qty
-    named = schedule.charges(signed, raw, MONEY_SCALE, orders)
-    return {name: money(amount) for name, amount in named.items()}
 
 
 # ---------------------------------------------------------------- the market, as a run sees it
@@ -601,20 +486,14 @@ class India:
     expiry_kind = staticmethod(expiry_kind)
     lot_size = staticmethod(lot_size)
     tick_size = staticmethod(tick_size)
+    freeze_quantity = staticmethod(freeze_quantity)
     settlement = staticmethod(settlement)
     charges = staticmethod(charges)
+    fees = staticmethod(fees)
 
     def vix(self, symbol: str) -> str | None:
         """Name of the volatility index: NIFTY's, which traders read for every Indian index."""
         return "INDIAVIX" if symbol in SYMBOLS else None
-
-    def fees(self, gst_on_sebi: bool = True) -> FeeModel:
-        """Return the dated charges; `gst_on_sebi=False` as brokers' older bills had it."""
-        return ScheduledFees(
-            lambda day, asset, exchange: replace(
-                _schedule(day, asset, exchange), gst_on_sebi=gst_on_sebi
-            )
-        )
 
 
 INDIA = India()

@@ -1,4 +1,4 @@
-"""Dated facts of Indian index derivatives, each row with its source.
+"""Dated facts of Indian index derivatives, each row with its source; charges are next door.
 
 Facts change and are corrected, so nothing of this is a constant in code. A row holds from its
 first to its last day, both included; None is open. What no source tells is not here, and asking
@@ -11,21 +11,25 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date
 
-from bestbt.engine.ports import AssetType, ExpiryKind
+from bestbt.engine.ports import ExpiryKind
+from bestbt.errors import UsageError, did_you_mean
 
 __all__ = [
-    "CHARGES",
+    "BSE",
     "EXPIRY_RULES",
     "FUTURE_TICKS",
     "HOURS",
     "LOTS",
     "OPTION_TICK",
     "SPECIAL_SESSIONS",
-    "Charge",
+    "SYMBOLS",
     "ExpiryRule",
     "Hours",
     "Lot",
     "SpecialSession",
+    "day_or_none",
+    "holds",
+    "known",
 ]
 
 MON, TUE, WED, THU, FRI = range(5)
@@ -46,14 +50,20 @@ class ExpiryRule:
     source: str
 
 
-def _d(text: str) -> date | None:
+def day_or_none(text: str) -> date | None:
+    """Read a date; an empty text is an open end."""
     return date.fromisoformat(text) if text else None
+
+
+def holds(first: date | None, last: date | None, day: date) -> bool:
+    """Whether a row holds on a day."""
+    return (first is None or first <= day) and (last is None or day <= last)
 
 
 def _rule(
     symbol: str, kind: ExpiryKind, weekday: int, first: str, last: str, source: str
 ) -> ExpiryRule:
-    return ExpiryRule(symbol, kind, weekday, _d(first), _d(last), source)
+    return ExpiryRule(symbol, kind, weekday, day_or_none(first), day_or_none(last), source)
 
 
 _TUESDAY = "NSE/FAOP/68685 and 68747"
@@ -103,6 +113,20 @@ EXPIRY_RULES: tuple[ExpiryRule, ...] = (
     _rule("SENSEX", "monthly", TUE, "2025-01-28", "2025-08-26", _SENSEX_TUE),
     _rule("SENSEX", "monthly", THU, "2025-09-25", "", _SENSEX_THU),
 )
+
+SYMBOLS: tuple[str, ...] = tuple(dict.fromkeys(rule.symbol for rule in EXPIRY_RULES))
+BSE = frozenset({"SENSEX"})
+
+
+def known(symbol: str) -> str:
+    """Return a symbol as it is written here; refuse one without dated facts."""
+    name = symbol.upper()
+    if name not in SYMBOLS:
+        raise UsageError(
+            f"No dated facts for {symbol!r}: bestbt knows {', '.join(SYMBOLS)}. "
+            f"{did_you_mean(name, SYMBOLS)}"
+        )
+    return name
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,20 +193,22 @@ class Hours:
 
 _CLOSING_AUCTION = "NSE circular of May 2026 (webindia123.com 2026-05-30, livemint.com)"
 
+
+def _hours(segment: str, hours: str, first: str, last: str, source: str) -> Hours:
+    opens, closes = hours.split("-")
+    return Hours(segment, opens, closes, day_or_none(first), day_or_none(last), source)
+
+
+_CLOCK_2010 = "atulkarmarkar.com 2009-12 (deferred to January 4); learnstockmarket.in"
+_CALENDARS = "exchange calendars"
+
 HOURS: tuple[Hours, ...] = (
-    Hours("index", "09:55", "15:30", None, _d("2010-01-03"), "indiatoday.in 2009-12-16"),
-    Hours(
-        "index",
-        "09:00",
-        "15:30",
-        _d("2010-01-04"),
-        _d("2010-10-17"),
-        "atulkarmarkar.com 2009-12 (deferred to January 4); learnstockmarket.in",
-    ),
-    Hours("index", "09:15", "15:30", _d("2010-10-18"), _d("2026-08-02"), "exchange calendars"),
-    Hours("index", "09:15", "15:15", _d("2026-08-03"), None, _CLOSING_AUCTION),
-    Hours("derivatives", "09:15", "15:30", _d("2010-10-18"), _d("2026-08-02"), "same"),
-    Hours("derivatives", "09:15", "15:40", _d("2026-08-03"), None, _CLOSING_AUCTION),
+    _hours("index", "09:55-15:30", "", "2010-01-03", "indiatoday.in 2009-12-16"),
+    _hours("index", "09:00-15:30", "2010-01-04", "2010-10-17", _CLOCK_2010),
+    _hours("index", "09:15-15:30", "2010-10-18", "2026-08-02", _CALENDARS),
+    _hours("index", "09:15-15:15", "2026-08-03", "", _CLOSING_AUCTION),
+    _hours("derivatives", "09:15-15:30", "2010-10-18", "2026-08-02", _CALENDARS),
+    _hours("derivatives", "09:15-15:40", "2026-08-03", "", _CLOSING_AUCTION),
 )
 
 
@@ -232,68 +258,6 @@ SPECIAL_SESSIONS: tuple[SpecialSession, ...] = (
     _special("2026-11-08", "muhurat", "", "NSE/FAOP/71777: its hours were to be told later"),
 )
 
-
-@dataclass(frozen=True, slots=True)
-class Charge:
-    """A rate in percent of the turnover (brokerage: rupees an order), as the source writes it."""
-
-    asset: AssetType
-    exchange: str  # "" is any
-    name: str
-    rate: str
-    first: date | None
-    last: date | None
-    source: str
-
-
-def _charge(
-    asset: AssetType, exchange: str, name: str, rate: str, first: str, last: str, source: str
-) -> Charge:
-    return Charge(asset, exchange, name, rate, _d(first), _d(last), source)
-
-
-_STT_2023 = "community.dhan.co/t/7768 (Finance Bill 2023)"
-_STT_2026 = "cleartax.in; devadhaantu.in (Finance Bill 2026)"
-_IPFT = "thehindu.com 2023-03-24; community.dhan.co/t/7768; investor fund levy included"
-_OCTOBER = "goodreturns.in 2024-09; shareindia.com; investor fund levy included"
-_STAMP = "zerodha.com/marketintel/bulletin/259741"
-_SEBI_HALF = "thehindu.com 2020-04-27 (half of the fee, June 2020 to March 2021)"
-_SEBI = "taxguru.in 2019-03-22 (10 per crore); brokers' pages"
-_GST = "brokers' pages (18 % from 2017-07-01)"
-
-CHARGES: tuple[Charge, ...] = (
-    _charge("option", "", "brokerage", "20", "", "", "zerodha.com"),
-    _charge("option", "", "stt", "0.017", "", "2016-05-31", "investorzclub 2016-05"),
-    _charge("option", "", "stt", "0.05", "2016-06-01", "2023-03-31", "investorzclub 2016-05"),
-    _charge("option", "", "stt", "0.0625", "2023-04-01", "2024-09-30", _STT_2023),
-    _charge("option", "", "stt", "0.1", "2024-10-01", "2026-03-31", "nithinkamath.me 2024-10-01"),
-    _charge("option", "", "stt", "0.15", "2026-04-01", "", _STT_2026),
-    _charge("option", "", "stt_exercise", "0.125", "2019-09-01", "2026-03-31", "zerodha.com"),
-    _charge("option", "", "stt_exercise", "0.15", "2026-04-01", "", "cleartax.in"),
-    _charge("option", "NSE", "exchange", "0.05", "", "2020-12-31", "0.053 before the 6 % rise"),
-    _charge("option", "NSE", "exchange", "0.053", "2021-01-01", "2023-03-31", _IPFT),
-    _charge("option", "NSE", "exchange", "0.05", "2023-04-01", "2024-09-30", _IPFT),
-    _charge("option", "NSE", "exchange", "0.03553", "2024-10-01", "", _OCTOBER),
-    _charge("option", "BSE", "exchange", "0.0325", "2024-10-01", "", "goodreturns.in 2024-09"),
-    _charge("option", "", "sebi", "0.0001", "2019-04-01", "2020-05-31", _SEBI),
-    _charge("option", "", "sebi", "0.00005", "2020-06-01", "2021-03-31", _SEBI_HALF),
-    _charge("option", "", "sebi", "0.0001", "2021-04-01", "", _SEBI),
-    _charge("option", "", "stamp", "0.003", "2020-07-01", "", _STAMP),
-    _charge("option", "", "gst", "18", "2017-07-01", "", _GST),
-    _charge("future", "", "brokerage", "20", "", "", "shareindia.com (the smaller of the two)"),
-    _charge("future", "", "brokerage_rate", "0.03", "", "", "shareindia.com"),
-    _charge("future", "", "stt", "0.01", "2013-06-01", "2023-03-31", _STT_2023),
-    _charge("future", "", "stt", "0.0125", "2023-04-01", "2024-09-30", _STT_2023),
-    _charge("future", "", "stt", "0.02", "2024-10-01", "2026-03-31", "shareindia.com"),
-    _charge("future", "", "stt", "0.05", "2026-04-01", "", "proficientequities.com"),
-    _charge("future", "NSE", "exchange", "0.002", "2021-01-01", "2023-03-31", _IPFT),
-    _charge("future", "NSE", "exchange", "0.002", "2023-04-01", "2024-09-30", _IPFT),
-    _charge("future", "NSE", "exchange", "0.00183", "2024-10-01", "", _OCTOBER),
-    _charge("future", "", "sebi", "0.00005", "2020-06-01", "2021-03-31", _SEBI_HALF),
-    _charge("future", "", "sebi", "0.0001", "2021-04-01", "", _SEBI),
-    _charge("future", "", "stamp", "0.002", "2020-07-01", "", _STAMP),
-    _charge("future", "", "gst", "18", "2017-07-01", "", _GST),
-)
 
 OPTION_TICK = 0.05  # NSE contract files; kept when futures changed (fyers.in 2025-03-17)
 

@@ -49,6 +49,12 @@ RULES: dict[str, str] = {
     "no-quote": "neither a quote nor a trade that day: nothing to store",
     "unchanged": "no quote, and no trade since the row before: the bar is stale",
     "one-sided": "a bid or an ask alone, and no price was known yet",
+    "other-index": "an index that bestbt knows no options of",
+    "no-close": "the close is missing or no number",
+    "synthetic-index": "the store's index is made up: a real close is not its close",
+    "far-close": "the close is more than 5 % from the index's last bar of that day in the store",
+    "duplicate-close": "the same close of the same day, again",
+    "duplicate-close-conflict": "another close of the same day: the last in the file was stored",
     # repaired
     "mid-price": "no trade that day: the price is the middle of bid and ask",
     "price-carried": "no trade that day and one quote alone: the last known price stands",
@@ -73,6 +79,8 @@ RULES: dict[str, str] = {
     '(then import with stamp="end")',
     "day-first": "dates fit both day-month and month-day; read as day-month",
     "replaced": "the store had that bar; this file's stands now",
+    "close-known": "the store had the same official close of that day",
+    "close-changed": "the store had another official close of that day; this file's stands now",
 }
 
 

@@ -27,7 +27,7 @@ from bestbt.store import importers
 from bestbt.store.dialects import connect, locate, upsert, writing
 from bestbt.store.feed import Plan, StoreFeed, on_grid, plan, union_sessions
 from bestbt.store.quality import QualityReport
-from bestbt.store.reading import Reader, Stored
+from bestbt.store.reading import Reader, Stored, exchange_for
 from bestbt.store.sanitise import Calendar, Sheet, local_days, sanitise
 from bestbt.store.schema import KINDS, VERSION, Base, Import, Run, RunFill, RunOrder, StoreInfo
 from bestbt.store.slabs import Slabs
@@ -178,7 +178,8 @@ class Store:
             The file, or the folder of chain snapshots. What it is, is seen from its content.
         format
             Name of a format, to leave no doubt: `"long-bars"` (minute bars with a symbol column,
-            Parquet or CSV, gzipped or not), `"chain-snapshots"` (a folder or tar archive).
+            Parquet or CSV, gzipped or not), `"chain-snapshots"` (a folder or tar archive),
+            `"index-closes"` (official closes by day, CSV).
         symbol
             Name of the instrument, for a file of one index or share that names none or a wrong one.
         progress
@@ -213,6 +214,8 @@ class Store:
         with _telling(progress, file.name) as tell:
             tell(0, 0, "reading")
             sheet = importers.read(file, self.market, format=format, symbol=symbol, **options)
+            if isinstance(sheet, importers.Closes):
+                return self._import_closes(file, sheet, sha256, check_level, again)
             return self._import(file, sheet, sha256, symbol, check_level, again, tell)
 
     def _import(
@@ -251,6 +254,56 @@ class Store:
             tx.report = report
         tell(len(sheet.specs), len(sheet.specs), "stored")
         return report
+
+    def _import_closes(
+        self, file: Path, closes: importers.Closes, sha256: str, check_level: bool, again: bool
+    ) -> QualityReport:
+        report = closes.report
+        report.sha256 = sha256
+        stored = {symbol: self._reader.closes(symbol) for symbol in {c.symbol for c in closes.rows}}
+        made_up = {symbol for symbol in stored if self.synthetic(symbol)}
+        days: list[date] = []
+        with self.importing(file.name, sha256=sha256, format=report.format, again=again) as tx:
+            if tx.already is not None:
+                return self._imported_before(sha256, file.name)
+            for close in closes.rows:
+                if close.symbol in made_up:
+                    report.add("quarantined", "synthetic-index", 1, [str(close)])
+                    continue
+                if check_level and self._is_far(close):
+                    report.add("quarantined", "far-close", 1, [str(close)])
+                    continue
+                before = stored[close.symbol].get(close.day)
+                if before is not None:
+                    rule = "close-known" if before == close.raw else "close-changed"
+                    report.add("noted", rule, 1, [f"{close}, before it {before / 100:.2f}"])
+                tx.close(close.symbol, close.day, close.raw, f"{file.name}, line {close.line}")
+                name = f"{close.symbol} official close"
+                report.symbols[name] = report.symbols.get(name, 0) + 1
+                report.stored += 1
+                days.append(close.day)
+            if not days:
+                raise ImportRefused(f"No row of {file.name} could be stored.\n{report}")
+            report.contracts = len(report.symbols)
+            report.start, report.end = str(min(days)), str(max(days))
+            tx.report = report
+        return report
+
+    def _is_far(self, close: importers.Close) -> bool:
+        """Whether a close cannot be that of the index whose bars are stored for its day."""
+        spec = ContractSpec("index", close.symbol, exchange=exchange_for(close.symbol))
+        contract = self._reader.contract(spec)
+        sessions = self._calendar.between("index", close.day, close.day)
+        if contract is None or not sessions:
+            return False
+        first, last = sessions[0].open, sessions[-1].close
+        for segment in self._reader.segments(contract, first, last):
+            bars = segment.bars()
+            inside = (bars.starts >= first) & (bars.starts < last)
+            if inside.any():
+                newest = int(bars.points[POINTS - 1 :: POINTS][inside][-1])
+                return abs(close.raw / newest - 1) > _LEVEL
+        return False
 
     def _imported_before(self, sha256: str, name: str) -> QualityReport:
         table: Any = Import.__table__
@@ -345,6 +398,12 @@ class Store:
             for r in self._reader.coverage(kind)
         ]
         return pd.DataFrame(rows, columns=columns)
+
+    def closes(self, symbol: str) -> pd.Series[float]:
+        """Return the stored official closes of an index by day, in currency."""
+        found = sorted(self._reader.closes(symbol).items())
+        days = pd.DatetimeIndex([day for day, _ in found], name="day")
+        return pd.Series([raw / 100 for _, raw in found], days, dtype=float, name=symbol)
 
     def bounds(self, symbol: str) -> tuple[date, date]:
         """First and last day with a price of an index or equity; `ContractNotFound` if none."""

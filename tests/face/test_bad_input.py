@@ -185,7 +185,7 @@ def test_options_of_a_backtest(store: Store) -> None:
     told = message(UsageError, backtest(store, fill_at="open"))
     assert told == "fill_at='open': it is 'next_open' or 'close'."
     told = message(UsageError, backtest(store, fees="zerodha"))
-    assert told == "fees='zerodha': 'market', 'none', or a function; see help(Backtest)."
+    assert told == "fees='zerodha': 'market', 'none', 'us', or a function; see help(Backtest)."
     told = message(UsageError, backtest(store, slippage="some"))
     assert told.startswith("slippage='some' is not understood; give 0, '2ticks', '0.5%'")
     assert "'soon'" in message(UsageError, backtest(store, bar="soon"))

@@ -15,6 +15,7 @@ import pytest
 
 from bestbt import Backtest, Run, Store, Strategy, UsageError, at
 from bestbt.errors import StaleHandle
+from bestbt.markets import us
 from tests.conftest import ROOT
 from tests.face.conftest import FIRST, LAST
 from tests.face.strategies import ShortStraddle
@@ -130,6 +131,9 @@ def test_fees_by_market_none_or_function(store: Store, plain: Run) -> None:
     assert list(flatly.fills["charges"]) == [7.5, 7.5]
     assert flatly.stats["charges"] == 15.0
     assert flatly.stats["pnl"] == plain.stats["pnl"] - 15.0
+    by_contract = day(store, fees="us")
+    assert list(by_contract.fills["charges"]) == [0.65, 0.65]  # a lot each way
+    assert list(day(store, fees=us.fees(2.0)).fills["charges"]) == [2.0, 2.0]
 
 
 def test_params_reach_the_strategy(store: Store, plain: Run) -> None:

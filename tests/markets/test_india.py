@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import re
 import zipfile
 from collections.abc import Iterator
@@ -17,19 +16,21 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from bestbt.engine.grid import Session
-from bestbt.engine.ports import ContractSpec, Market
+from bestbt.engine.ports import Market
 from bestbt.errors import ExpiryNotFound, NoSchedule, UsageError
 from bestbt.markets import india
 from bestbt.markets.india import (
     INDIA,
     SYMBOLS,
-    charges,
     exchange_of,
     expiry_dates,
     expiry_kind,
     find_expiry,
+    freeze_quantity,
     is_trading_day,
     lot_size,
     sessions,
@@ -37,8 +38,9 @@ from bestbt.markets.india import (
     tick_size,
     why_closed,
 )
+from bestbt.markets.india_charges import CHARGES, FREEZE_BANDS, FREEZES
 from bestbt.markets.india_holidays import HOLIDAYS
-from bestbt.markets.india_tables import CHARGES, EXPIRY_RULES, LOTS, SPECIAL_SESSIONS
+from bestbt.markets.india_tables import EXPIRY_RULES, LOTS, SPECIAL_SESSIONS
 from bestbt.units import MINUTE
 
 IST = ZoneInfo("Asia/Kolkata")
@@ -78,7 +80,7 @@ def test_india_is_a_market() -> None:
 
 
 def test_every_row_names_its_source() -> None:
-    tables: Iterator[Any] = iter((*EXPIRY_RULES, *LOTS, *SPECIAL_SESSIONS, *CHARGES))
+    tables: Iterator[Any] = iter((*EXPIRY_RULES, *LOTS, *SPECIAL_SESSIONS, *CHARGES, *FREEZES))
     for row in tables:
         assert row.source, row
         assert "to confirm" not in row.source, row
@@ -187,6 +189,57 @@ def test_no_two_expiries_of_a_symbol_in_a_week_but_at_a_change_of_rules() -> Non
         assert days == sorted(set(days))
         gaps = {(b - a).days for a, b in pairwise(days)}
         assert min(gaps) >= 4, symbol
+
+
+@given(
+    symbol=st.sampled_from(SYMBOLS),
+    start=st.dates(date(2019, 1, 1), date(2026, 12, 1)),
+    span=st.integers(0, 400),
+)
+def test_an_expiry_is_a_day_that_trades_and_a_range_is_cut_out_of_the_calendar(
+    symbol: str, start: date, span: int
+) -> None:
+    end = min(start + timedelta(days=span), date(2026, 12, 31))
+    days = expiry_dates(symbol, start, end)
+    whole = expiry_dates(symbol, date(2019, 1, 1), date(2026, 12, 31))
+    assert days == [day for day in whole if start <= day <= end]
+    kinds = {
+        day: kind
+        for kind in ("weekly", "monthly")
+        for day in expiry_dates(symbol, start, end, kind)
+    }  # type: ignore[arg-type]
+    assert sorted(kinds) == days
+    for day in days:
+        assert day not in HOLIDAYS
+        assert is_trading_day(day)
+        assert expiry_kind(symbol, day) == kinds[day]
+
+
+def planned_on(symbol: str, day: date) -> date:
+    """Return the day an expiry was planned for: a rule's weekday, closed days before it."""
+    for n in range(7):
+        later = day + timedelta(days=n)
+        between = [day + timedelta(days=k) for k in range(1, n + 1)]
+        assert all(d in HOLIDAYS or d.weekday() > 4 for d in between), (symbol, day)
+        for rule in EXPIRY_RULES:
+            in_force = (rule.first or date.min) <= later <= (rule.last or date.max)
+            if rule.symbol == symbol and rule.weekday == later.weekday() and in_force:
+                return later
+    raise AssertionError(f"{symbol} {day} follows from no rule")
+
+
+def test_a_symbol_with_weeklies_has_one_expiry_for_each_week() -> None:
+    """From its first weekly to its last; where Monday is a holiday it is the Friday before."""
+    for symbol in SYMBOLS:
+        weekly = [row for row in EXPIRY_RULES if row.symbol == symbol and row.kind == "weekly"]
+        first = max(min(row.first for row in weekly if row.first), date(2019, 2, 14))
+        last = max(row.last or date(2026, 12, 31) for row in weekly)
+        days = expiry_dates(symbol, first, last)
+        weeks = [planned_on(symbol, day).isocalendar()[:2] for day in days]
+        assert len(set(weeks)) == len(weeks), symbol
+        span = range((last - first).days + 1)
+        want = {(first + timedelta(days=n)).isocalendar()[:2] for n in span}
+        assert set(weeks) == want, (symbol, want - set(weeks))
 
 
 def test_expiries_listed_in_the_exchanges_end_of_day_files(shared: Path) -> None:
@@ -314,6 +367,66 @@ def test_ticks(shared: Path) -> None:
         tick_size("NIFTY", "index", date(2025, 11, 14))  # type: ignore[arg-type]
 
 
+def test_freeze_quantities(shared: Path) -> None:
+    """The rule row by row, and the notices that the reference cites."""
+    bands = dict(FREEZE_BANDS)
+    checked = 0
+    for row in rows(shared, "freeze_and_ticks.csv"):
+        if row["kind"] != "freeze" or row["symbol"] == "BANKEX":  # BANKEX has no dated facts here
+            continue
+        units = int(row["value"])
+        checked += 1
+        if row["symbol"] == "SENSEX":
+            assert freeze_quantity("SENSEX", date(2026, 2, 2)) == units
+            continue
+        sign, level = row["condition"].split()[-2:]
+        assert bands[float(level) if sign == "<=" else float("inf")] == units
+        inside = float(level) + (0.05 if sign == ">" else 0)
+        assert freeze_quantity("NIFTY", date(2022, 3, 1), inside) == units
+        for symbol, said, day in re.findall(
+            r"([A-Z]+) (\d+) (?:on|from) (\d{4}-\d\d-\d\d)", row["source"]
+        ):
+            assert freeze_quantity(symbol, date.fromisoformat(day)) == int(said)
+            checked += 1
+    assert checked == 9 + 5
+
+
+def test_a_freeze_notice_agrees_with_the_rule_at_the_month_ends_that_are_known() -> None:
+    """Closes at a month's end (exchange, by the press), and the notice for the next month."""
+    known = {
+        ("NIFTY", date(2021, 8, 2)): 15_763.05,
+        ("BANKNIFTY", date(2021, 8, 2)): 34_584.35,
+        ("NIFTY", date(2021, 9, 1)): 17_132.20,
+        ("BANKNIFTY", date(2021, 9, 1)): 36_424.60,
+        ("NIFTY", date(2021, 10, 1)): 17_618.15,
+        ("BANKNIFTY", date(2021, 10, 1)): 37_425.10,
+        ("NIFTY", date(2021, 11, 1)): 17_671.65,
+        ("BANKNIFTY", date(2021, 11, 1)): 39_115.60,
+        ("NIFTY", date(2021, 12, 1)): 16_983.20,
+        ("BANKNIFTY", date(2021, 12, 1)): 35_695.30,
+        ("NIFTY", date(2022, 1, 3)): 17_354.05,
+        ("BANKNIFTY", date(2022, 1, 3)): 35_481.70,
+        ("NIFTY", date(2022, 2, 1)): 17_339.85,
+        ("BANKNIFTY", date(2022, 2, 1)): 37_975.35,
+        ("NIFTY", date(2023, 4, 3)): 17_359.75,
+        ("NIFTY", date(2025, 9, 1)): 24_426.85,
+        ("BANKNIFTY", date(2025, 9, 1)): 53_655.65,
+    }
+    for (symbol, day), level in known.items():
+        rule = next(units for highest, units in FREEZE_BANDS if level <= highest)
+        assert freeze_quantity(symbol, day) == rule
+
+
+def test_a_freeze_quantity_no_source_tells_is_refused() -> None:
+    with pytest.raises(NoSchedule, match=r"NIFTY on 2022-03-01: pass `level=`"):
+        freeze_quantity("NIFTY", date(2022, 3, 1))
+    for symbol, day in (("NIFTY", date(2019, 6, 3)), ("SENSEX", date(2024, 6, 3))):
+        with pytest.raises(NoSchedule, match=f"{symbol} on {day}"):
+            freeze_quantity(symbol, day, level=11_000.0)
+    with pytest.raises(UsageError, match="No dated facts"):
+        freeze_quantity("RELIANCE", date(2025, 6, 2))
+
+
 # ---------------------------------------------------------------- sessions
 
 
@@ -415,156 +528,6 @@ def test_settlement_changes_with_the_closing_auction() -> None:
     before, after = (settlement("NIFTY", day) for day in (date(2026, 7, 28), date(2026, 8, 4)))
     assert (before.window, before.after) == (30 * MINUTE, None)
     assert (after.window, after.after) == (None, (15 * 60 + 35) * MINUTE)
-
-
-# ---------------------------------------------------------------- charges
-
-ITEMS = {
-    "STT option sale": ("option", "NSE", "stt"),
-    "STT exercise": ("option", "NSE", "stt_exercise"),
-    "NSE option txn charge": ("option", "NSE", "exchange"),
-    "BSE Sensex/Bankex option txn charge": ("option", "BSE", "exchange"),
-    "SEBI turnover fee": ("option", "NSE", "sebi"),
-    "Stamp duty": ("option", "NSE", "stamp"),
-    "GST": ("option", "NSE", "gst"),
-    "Brokerage": ("option", "NSE", "brokerage"),
-    "STT futures sale": ("future", "NSE", "stt"),
-    "NSE futures txn charge": ("future", "NSE", "exchange"),
-    "Stamp duty futures": ("future", "NSE", "stamp"),
-    "Brokerage futures": ("future", "NSE", "brokerage_rate"),
-}
-
-
-def in_force(asset: str, exchange: str, name: str, day: date) -> float | None:
-    found = [
-        float(row.rate)
-        for row in CHARGES
-        if (row.asset, row.name) == (asset, name)
-        and row.exchange in ("", exchange)
-        and (row.first is None or row.first <= day)
-        and (row.last is None or day <= row.last)
-    ]
-    assert len(found) <= 1, (asset, exchange, name, day)
-    return found[0] if found else None
-
-
-def written_rate(text: str) -> float:
-    """Return a rate as the reference writes it: a sum of percents, its total, or a flat amount."""
-    percents = [float(p) for p in re.findall(r"([\d.]+)%", text)]
-    if not percents:
-        return float(re.findall(r"[\d.]+", text)[0])
-    if "=" in text:
-        return percents[-1]
-    return round(sum(percents), 6)
-
-
-def test_cost_schedule(shared: Path) -> None:
-    probed = 0
-    for row in rows(shared, "cost_schedule.csv"):
-        key = ITEMS[row["item"]]
-        want = written_rate(row["rate"])
-        first = day_in(row["from"]) or date(2021, 4, 1)  # where open: covered from then on
-        last = day_in(row["to"]) or date(2026, 12, 31)
-        if "full" in row["base"]:
-            assert in_force(*key, last) is None  # a tax on the full value is not modelled
-            continue
-        if row["item"] == "NSE futures txn charge" and row["from"] == "2024-10-01":
-            want += 0.0001  # the investor fund levy, which this row of the reference leaves out
-        for day in (min(first, last), last):
-            got = in_force(*key, day)
-            assert got == pytest.approx(want, abs=1e-12), (row, day, got)
-            probed += 1
-    assert probed > 40
-
-
-def test_the_halved_regulator_fee_of_2020() -> None:
-    assert in_force("option", "NSE", "sebi", date(2021, 3, 31)) == 0.00005
-    assert in_force("option", "NSE", "sebi", date(2021, 4, 1)) == 0.0001
-
-
-def round_trip(day: date, buy: float, sell: float, qty: int, gst_on_sebi: bool) -> float:
-    """Total of a purchase and a sale of a day, the day's tax rounded, in rupees."""
-    fees = INDIA.fees(gst_on_sebi=gst_on_sebi)
-    spec = ContractSpec("option", "NIFTY", date(2030, 1, 1), 100.0, "CE")
-    total: dict[str, int] = {}
-    for units, price in ((qty, buy), (-qty, sell)):
-        for name, amount in fees.fill(day, spec, units, round(price * 100)).items():
-            total[name] = total.get(name, 0) + amount
-    for name, amount in fees.day_end(day, spec, total).items():
-        total[name] = total.get(name, 0) + amount
-    return sum(total.values()) / 10_000
-
-
-def test_worked_examples_to_the_paisa(shared: Path) -> None:
-    examples = json.loads((shared / "reference/worked_examples.json").read_text())
-    for case in examples["A_zerodha_2021_2023"]["cases"]:
-        for day in (date(2021, 6, 1), date(2023, 3, 31)):
-            got = round_trip(day, case["buy"], case["sell"], case["qty"], gst_on_sebi=False)
-            assert round(got, 2) == case["total"]
-    for case in examples["B_zerodha_2025"]["cases"]:
-        got = round_trip(date(2025, 6, 2), case["buy"], case["sell"], case["qty"], gst_on_sebi=True)
-        assert round(got, 2) == case["total"]
-    increase = examples["E_stt_cut_2024_10_01"]["net_increase_per_crore_premium_sell_side_NSE"]
-    crore = {"asset_type": "option", "side": "SELL", "qty": 100_000, "price": 100.0}
-    old, new = (
-        charges(day, **crore)  # type: ignore[arg-type]
-        for day in (date(2024, 9, 30), date(2024, 10, 1))
-    )
-    got = new["stt"] + new["exchange"] - old["stt"] - old["exchange"]
-    assert got == pytest.approx(increase)
-
-
-def test_the_buyer_pays_stamp_and_the_seller_the_tax() -> None:
-    day = date(2024, 6, 3)
-    buy = charges(day, "option", "BUY", 25, 100.0)
-    sell = charges(day, "option", "SELL", 25, 100.0)
-    assert set(buy) == {"brokerage", "exchange", "sebi", "gst", "stamp"}
-    assert set(sell) == {"brokerage", "exchange", "sebi", "gst", "stt"}
-    assert charges(day, "option", "BUY", 25, 100.0, orders=3)["brokerage"] == 60.0
-
-
-def test_a_future_pays_the_smaller_brokerage() -> None:
-    day = date(2024, 6, 3)
-    assert charges(day, "future", "SELL", 25, 23_000.0)["brokerage"] == 20.0
-    assert charges(day, "future", "SELL", 1, 23_000.0)["brokerage"] == 6.9
-    assert charges(day, "future", "SELL", 25, 23_000.0)["stt"] == 71.875  # 0.0125 % of 575,000
-
-
-def test_exercise_is_taxed_by_its_dated_row() -> None:
-    fees = INDIA.fees()
-    call = ContractSpec("option", "NIFTY", date(2026, 4, 7), 23000.0, "CE", lot=65)
-    for day, tax in ((date(2026, 3, 30), 0.00125), (date(2026, 4, 7), 0.0015)):
-        got = fees.exercise(day, call, 65, 20_000)
-        assert got == {"stt": round(65 * 200 * tax * 10_000)}
-        assert fees.exercise(day, call, -65, 20_000) == {}
-
-
-@pytest.mark.parametrize(
-    ("day", "asset", "exchange", "says"),
-    [
-        (date(2020, 6, 30), "option", "NSE", "stamp"),
-        (date(2024, 9, 30), "option", "BSE", "exchange"),
-        (date(2020, 12, 31), "future", "NSE", "exchange"),
-        (date(2025, 6, 2), "future", "BSE", "exchange"),
-        (date(2025, 6, 2), "equity", "NSE", "equity"),
-        (date(2025, 6, 2), "index", "NSE", "index"),
-    ],
-)
-def test_what_is_not_sourced_is_refused(day: date, asset: Any, exchange: str, says: str) -> None:
-    with pytest.raises(NoSchedule, match=f"{says}.*fees="):
-        charges(day, asset, "BUY", 1, 100.0, exchange=exchange)
-
-
-def test_options_are_covered_from_the_first_day() -> None:
-    assert charges(date(2020, 7, 1), "option", "BUY", 75, 100.0)["stamp"] == 0.225
-
-
-def test_charges_refuses_nonsense() -> None:
-    with pytest.raises(UsageError, match="side"):
-        charges(date(2025, 6, 2), "option", "buy", 1, 1.0)  # type: ignore[arg-type]
-    for bad in ({"qty": 0, "price": 1.0}, {"qty": 1, "price": -1.0}):
-        with pytest.raises(UsageError, match="positive"):
-            charges(date(2025, 6, 2), "option", "BUY", **bad)  # type: ignore[arg-type]
 
 
 def test_public_names_exist() -> None:
