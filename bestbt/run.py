@@ -17,7 +17,7 @@ import pandas as pd
 
 from bestbt.cell.compile import CompiledCell
 from bestbt.cell.show import own_lines, short_error
-from bestbt.engine.blocks import Blocking
+from bestbt.engine.by_hand import ByHand
 from bestbt.engine.chain import OptionChain
 from bestbt.engine.fees import NoFees, fee_function
 from bestbt.engine.grid import Grid, duration
@@ -53,7 +53,7 @@ class Progress(NamedTuple):
     seconds_left: float | None
 
 
-class Backtest(Blocking):
+class Backtest(ByHand):
     """A strategy, a store, symbols and dates, ready to be run or stepped.
 
     Parameters
@@ -279,30 +279,13 @@ class Backtest(Blocking):
 
     # By hand, recorded and replayed
 
-    def exit_all(self) -> None:
-        """Close everything at the next bar."""
-        self._move(lambda simulation: simulation.exit_all())
-
-    def exit(self, contract: str) -> None:
-        """Close what is held of a contract, named as in tables."""
-        self._move(lambda simulation: simulation.exit(contract))
-
-    def buy(self, contract: str, lots: int, **terms: Any) -> None:
-        """Buy a contract, named as in tables, at the next bar."""
-        self._move(lambda simulation: simulation.buy(contract, lots, **terms))
-
-    def sell(self, contract: str, lots: int, **terms: Any) -> None:
-        """Sell a contract, named as in tables, at the next bar."""
-        self._move(lambda simulation: simulation.sell(contract, lots, **terms))
-
     @property
     def blocked(self) -> bool:
         """Whether a block is on over untagged entries in the first symbol."""
         return self.simulation.blocked
 
-    def _blocking(self, verb: str, *args: Any, **terms: Any) -> None:
-        """Say a verb of blocks by hand."""
-        self._move(lambda simulation: simulation._blocking(verb, *args, **terms))
+    def _by_hand(self, verb: str, *args: Any, **terms: Any) -> None:
+        self._move(lambda simulation: simulation._by_hand(verb, *args, **terms))
 
 
 class Run:

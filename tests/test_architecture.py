@@ -60,6 +60,7 @@ ENGINE: tuple[str, ...] = (
     "dealing",
     "desk",
     "clearing",
+    "by_hand",
     "indicators",
     "strategy_base",
     "strategy",

@@ -120,7 +120,7 @@ class Dealing(Catalogue):
             brackets=ticket.brackets,
             tif=ticket.tif,
             tag=tag,
-            why=self.why,
+            why=self.why if type == "market" else "",
         )
         self.send(order)
         return order

@@ -12,7 +12,7 @@ from functools import partial
 from itertools import zip_longest
 from typing import Any, NamedTuple
 
-from bestbt.engine.blocks import BLOCK_VERBS, Blocking
+from bestbt.engine.by_hand import ByHand, perform
 from bestbt.engine.desk import Desk
 from bestbt.engine.feeder import PriceFeeder
 from bestbt.engine.grid import Clock, utc_ns
@@ -49,7 +49,7 @@ class _RewoundClock(Clock):
 _EVENTS = ("fill", "order", "stop", "session")
 
 
-class Simulation(Blocking):
+class Simulation(ByHand):
     """One strategy over one feed.
 
     Parameters
@@ -289,32 +289,12 @@ class Simulation(Blocking):
 
     # By hand
 
-    def exit_all(self) -> None:
-        """Close everything at the next bar."""
-        self._intervene("exit_all")
-
-    def exit(self, contract: str) -> None:
-        """Close what is held of a contract, named as in tables."""
-        self._intervene("exit", contract)
-
-    def buy(self, contract: str, lots: int, **terms: Any) -> None:
-        """Buy a contract, named as in tables, at the next bar."""
-        self._intervene("buy", contract, lots, **terms)
-
-    def sell(self, contract: str, lots: int, **terms: Any) -> None:
-        """Sell a contract, named as in tables, at the next bar."""
-        self._intervene("sell", contract, lots, **terms)
-
-    def _blocking(self, verb: str, *args: Any, **terms: Any) -> None:
-        """Say a verb of blocks by hand."""
-        self._intervene(verb, *args, **terms)
-
     @property
     def blocked(self) -> bool:
         """Whether a block is on over untagged entries in the first symbol."""
         return self.strategy.blocked
 
-    def _intervene(self, verb: str, *args: Any, **terms: Any) -> None:
+    def _by_hand(self, verb: str, *args: Any, **terms: Any) -> None:
         """Do it now and record it at its bar.
 
         What was recorded for later bars stays: it is replayed when the run gets there.
@@ -327,18 +307,7 @@ class Simulation(Blocking):
         self._applied += 1
 
     def _do(self, what: Intervention) -> None:
-        desk = self.desk
-        if what.verb == "exit_all":
-            desk.exit_all()
-        elif what.verb == "exit":
-            desk.exit(desk.named(what.args[0]))
-        elif what.verb in BLOCK_VERBS:
-            desk.blocking(what.verb, *what.args, **what.terms)
-        else:
-            contract, lots = desk.named(what.args[0]), what.args[1]
-            place = contract.buy if what.verb == "buy" else contract.sell
-            place(lots, **what.terms)
-        desk.note("intervention", " ".join([what.verb, *map(str, what.args)]))
+        perform(self.desk, what.verb, what.args, what.terms)
 
     def _next_intervention(self) -> Ordinal:
         return max(self.interventions[self._applied].bar, self.bar + 1)
