@@ -42,6 +42,7 @@ ENGINE: tuple[str, ...] = (
     "blocks",  # no orders in it: a contract has its verbs
     "contract",
     "board",
+    "chain_base",
     "chain",
     "order",
     "position",

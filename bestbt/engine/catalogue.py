@@ -6,7 +6,8 @@ from bisect import bisect_left
 from datetime import date, timedelta
 from typing import Any, Protocol
 
-from bestbt.engine.chain import Floor, OptionChain
+from bestbt.engine.chain import OptionChain
+from bestbt.engine.chain_base import Floor
 from bestbt.engine.contract import Contract, Option, Trader
 from bestbt.engine.expiries import ExpiryCalendar
 from bestbt.engine.grid import Clock, Grid

@@ -1,0 +1,316 @@
+"""ChainBase: what is listed of one expiry at the run's clock, and what strikes are measured from.
+
+What is asked of all rows at once (implied volatilities, greeks, open interest) is on a `Board`,
+made at the first question in a bar. At the money by the index needs none: it loads no prices.
+"""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_left
+from collections.abc import Sequence
+from datetime import date
+from typing import Any, Literal, Protocol, TypeAlias, get_args
+
+from bestbt.engine.board import NEVER, Board, Reference, Rows
+from bestbt.engine.contract import Contract
+from bestbt.engine.expiries import ExpiryCalendar
+from bestbt.engine.grid import Clock, Grid
+from bestbt.engine.ports import ContractSpec, Feed, Listing, Market
+from bestbt.engine.pricing import years_to
+from bestbt.errors import ContractNotFound, NoSchedule, OrderError, UsageError, did_you_mean
+from bestbt.units import DAY, MINUTE, Ns, Ordinal, Price, RawPrice, Right
+
+__all__ = ["MAX_AGE", "By", "ChainBase", "Floor", "check_right", "too_old"]
+
+By: TypeAlias = Literal["spot", "synthetic", "future", "forward"]
+
+MAX_AGE = 5  # bars; a picker takes no row whose price is older
+
+
+class Floor(Protocol):
+    """What a chain needs of its run: the desk."""
+
+    feed: Feed
+    market: Market
+    grid: Grid
+    clock: Clock
+    rate: float
+    why_none: str
+
+    @property
+    def now(self) -> Ns:
+        """UTC time at which hooks run."""
+        ...
+
+    def contract(self, spec: ContractSpec) -> Contract:
+        """Return the run's contract of a spec."""
+        ...
+
+    def calendar(self, symbol: str, asset: str = "option") -> ExpiryCalendar:
+        """Return the listed expiries of a symbol."""
+        ...
+
+    def note(self, kind: str, text: str, **values: Any) -> None:
+        """Write a line into the run's log."""
+        ...
+
+
+class ChainBase:
+    """The options of one expiry, read at the run's clock; strikes listed later are not seen.
+
+    Parameters
+    ----------
+    spot
+        The underlying.
+    listings
+        All options of the expiry, with the bar from which each is listed.
+    desk
+        Of the run.
+    """
+
+    def __init__(
+        self, spot: Contract, expiry: date, listings: Sequence[Listing], desk: Floor
+    ) -> None:
+        self.spot, self.expiry = spot, expiry
+        self._desk, self._clock = desk, desk.clock
+        self._rows: dict[tuple[float, str], Listing] = {}
+        first: dict[float, Ordinal] = {}
+        for row in listings:
+            strike, right = row.spec.strike, row.spec.right
+            if strike is None or right is None:
+                continue
+            self._rows[strike, right] = row
+            if row.first < first.get(strike, NEVER):
+                first[strike] = row.first
+        self._strikes = sorted(first)
+        self._firsts = [first[k] for k in self._strikes]
+        # Compared as integers, so that a tie between two strikes is a tie.
+        self._raw: list[RawPrice] = [round(k * spot.spec.scale) for k in self._strikes]
+        self._closing: Ns | None = None  # when the expiry's last bar ends
+        self._listed = Rows(())
+        self._listed_at: tuple[Ordinal, Ordinal] = (0, 0)  # bars in which it stays as it is
+        self._boards: dict[int, Board] = {}  # of one moment, by max_age
+        self._boards_at: tuple[Ordinal, Ns] = (-2, 0)
+        self._noted: Ordinal = -2  # bar in which the log was told of a frozen index
+
+    def __repr__(self) -> str:
+        return f"<OptionChain {self._name}, {len(self.strikes)} strikes>"
+
+    @property
+    def _name(self) -> str:
+        return f"{self.spot.symbol} {self.expiry}"
+
+    # What is listed
+
+    @property
+    def strikes(self) -> list[float]:
+        """Strikes listed by now, ascending."""
+        bar = self._clock.bar
+        pairs = zip(self._strikes, self._firsts, strict=True)
+        return [k for k, first in pairs if first <= bar]
+
+    def call(self, strike: float) -> Contract:
+        """Return the call of a strike; `ContractNotFound` when it is not listed by now."""
+        return self.option(strike, "CE")
+
+    def put(self, strike: float) -> Contract:
+        """Return the put of a strike; `ContractNotFound` when it is not listed by now."""
+        return self.option(strike, "PE")
+
+    def option(self, strike: float, right: Right) -> Contract:
+        """Return the option of a strike; `ContractNotFound` when it is not listed by now."""
+        row = self._rows.get((float(strike), check_right(right)))
+        if row is None or row.first > self._clock.bar:
+            raise ContractNotFound.strike(
+                self.spot.symbol, strike, right, self.expiry, self.strikes
+            )
+        return self._desk.contract(row.spec)
+
+    @property
+    def calls(self) -> list[Contract]:
+        """Calls listed by now, by strike."""
+        return [c for c in self._options().contracts if c.right == "CE"]
+
+    @property
+    def puts(self) -> list[Contract]:
+        """Puts listed by now, by strike."""
+        return [c for c in self._options().contracts if c.right == "PE"]
+
+    def _options(self) -> Rows:
+        bar = self._clock.bar
+        since, until = self._listed_at
+        if not since <= bar < until:
+            sides: tuple[Right, ...] = ("CE", "PE")
+            rows = [self._rows.get((k, right)) for k in self._strikes for right in sides]
+            now = [row for row in rows if row is not None and row.first <= bar]
+            later = [row.first for row in rows if row is not None and row.first > bar]
+            self._listed = Rows([self._desk.contract(row.spec) for row in now])
+            self._listed_at = bar, min(later, default=NEVER)
+        return self._listed
+
+    # The reference: what strikes are measured from
+
+    @property
+    def reference(self) -> Reference | None:
+        """What at the money is measured from, by the rule of `reference_by("spot")`."""
+        return self.reference_by("spot")
+
+    def reference_by(self, by: By, max_age: int = MAX_AGE) -> Reference | None:
+        """Return what strikes are measured from, with its source and age.
+
+        Parameters
+        ----------
+        by
+            `"spot"`: the index's newest price; where the index is frozen (it had no value in the
+            newest bar) the synthetic future, else the future of the expiry, else its last value.
+            `"synthetic"`: K + C − P at the strike whose fresh call and put differ least.
+            `"future"`: that of the expiry, else of the next one listed.
+            `"forward"`: what greeks are computed on: the synthetic, else the future of this
+            expiry, else the spot carried at the run's rate.
+        max_age
+            Bars; of options and futures a price that is older is not used.
+
+        Returns
+        -------
+        Reference or None
+            None where it is not known.
+        """
+        found = self._reference(by, max_age)
+        return found if isinstance(found, Reference) else None
+
+    def _reference(self, by: By, max_age: int) -> Reference | str:
+        """Return the reference, or why there is none."""
+        if by not in get_args(By):
+            raise UsageError(f"by={by!r}: {did_you_mean(str(by), get_args(By))}")
+        if by == "spot":
+            spot = self._spot()
+            if spot is None:
+                return f"{self.spot.symbol} has no price yet"
+            if not spot.age:
+                return spot
+            forward = self._board(max_age).forward
+            return forward if forward is not None and forward.source != "spot" else spot
+        if by == "future":
+            return self._future(max_age, exact=False)
+        board = self._board(max_age)
+        if by == "forward":
+            return board.forward or f"{self.spot.symbol} has no price yet"
+        none = f"no strike of {self._name} has a call and a put fresh enough (max_age={max_age})"
+        return board.synthetic or none
+
+    def _spot(self) -> Reference | None:
+        age = self.spot.age
+        return None if age is None else Reference(self.spot.price, "spot", age)
+
+    def _future(self, max_age: int, *, exact: bool) -> Reference | str:
+        """Read the future of this expiry, or else (not *exact*) of the next one listed."""
+        symbol = self.spot.symbol
+        days = self._desk.calendar(symbol, "future").from_day(self.expiry)
+        if not days or (exact and days[0] != self.expiry):
+            return f"no {symbol} future of {self.expiry}{'' if exact else ' or later'} is listed"
+        spec = self._desk.feed.future(symbol, days[0])
+        if spec is None:
+            return f"no {symbol} future of {days[0]} is stored"
+        future = self._desk.contract(spec)
+        age = future.age
+        if age is None or age > max_age:
+            return too_old(future, age, max_age)
+        return Reference(future.price, "future", age)
+
+    def _otherwise(self, max_age: int, years: float) -> Reference | None:
+        """Return the forward without a synthetic."""
+        future = self._future(max_age, exact=True)
+        if isinstance(future, Reference):
+            return future
+        spot = self._spot()
+        if spot is None or not years >= 0:
+            return spot
+        return spot._replace(value=spot.value * math.exp(self._desk.rate * years))
+
+    # One bar's board
+
+    def _board(self, max_age: int) -> Board:
+        """Return the board of this moment; made once for each *max_age* asked."""
+        if isinstance(max_age, bool) or not isinstance(max_age, int) or max_age < 0:
+            raise UsageError(f"max_age={max_age!r}: give whole bars, 0 or more.")
+        bar, now = self._clock.bar, self._desk.now
+        if self._boards_at != (bar, now):
+            self._boards, self._boards_at = {}, (bar, now)
+        found = self._boards.get(max_age)
+        if found is None:
+            grid, years = self._desk.grid, self._years(now)
+            session = grid.firsts[grid.session(bar)] if bar >= 0 else 0
+            found = Board(
+                self._options(),
+                bar,
+                session,
+                years,
+                max_age,
+                lambda: self._otherwise(max_age, years),
+            )
+            self._boards[max_age] = found
+        return found
+
+    def _years(self, now: Ns) -> float:
+        """Calendar time to expiry in years, no less than a minute; nan when it is over."""
+        if self._closing is None:
+            self._closing = self._close_of_expiry()
+        left = self._closing - now
+        return float(years_to(left / MINUTE)) if left >= 0 else math.nan
+
+    def _close_of_expiry(self) -> Ns:
+        """End of trading on the expiry day; if the exchange is closed then, on the day before."""
+        grid, today = self._desk.grid, self._desk.grid.session(max(self._clock.bar, 0))
+        try:
+            week = date.fromordinal(self.expiry.toordinal() - 7)
+            sessions = self._desk.market.sessions(week, self.expiry)
+        except NoSchedule:  # a day too far off for the market's tables: at the hour of today
+            sessions = ()
+        if sessions:
+            return sessions[-1].close
+        days = (self.expiry - grid.sessions[today].day).days
+        return grid.sessions[today].close + days * DAY
+
+    # At the money
+
+    @property
+    def atm(self) -> float | None:
+        """Listed strike nearest to `reference`, the lower one on a tie."""
+        return self.atm_by("spot")
+
+    def atm_by(self, by: By, max_age: int = MAX_AGE) -> float | None:
+        """Return the listed strike nearest to a reference (see `reference_by`)."""
+        reference = self._reference(by, max_age)
+        at = -1 if isinstance(reference, str) else self._nearest(reference)
+        return None if at < 0 else self._strikes[at]
+
+    def _nearest(self, reference: Reference) -> int:
+        """Index of the listed strike nearest to a price, the lower on a tie; -1: none."""
+        value = self._to_raw(reference.value)
+        raw, firsts, bar = self._raw, self._firsts, self._clock.bar
+        hi = bisect_left(raw, value)
+        lo = hi - 1
+        while lo >= 0 and firsts[lo] > bar:
+            lo -= 1
+        while hi < len(raw) and firsts[hi] > bar:
+            hi += 1
+        if lo < 0:
+            return hi if hi < len(raw) else -1
+        return lo if hi == len(raw) or value - raw[lo] <= raw[hi] - value else hi
+
+    def _to_raw(self, price: Price) -> RawPrice:
+        return round(price * self.spot.spec.scale)
+
+
+def check_right(right: Right) -> Right:
+    """Return a right, or refuse what is none."""
+    if right not in ("CE", "PE"):
+        raise OrderError(f"{right!r} is no right of an option; it is 'CE' (call) or 'PE' (put).")
+    return right
+
+
+def too_old(contract: Contract, age: int | None, max_age: int) -> str:
+    """Say why a contract is passed over."""
+    old = "no price yet" if age is None else f"a price {age} bars old"
+    return f"{contract.name} has {old} (max_age={max_age})"
