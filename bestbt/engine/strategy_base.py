@@ -142,10 +142,10 @@ class StrategyBase(Blocking):
         right: Right,
         expiry: date | None = None,
         offset: int = 0,
+        by: By = "spot",
+        *,
         of: str | None = None,
         max_age: int = MAX_AGE,
-        *,
-        by: By = "spot",
         min_oi: int = 0,
         min_volume: int = 0,
     ) -> Contract | None:
@@ -163,14 +163,14 @@ class StrategyBase(Blocking):
             The nearest one not settled unless told otherwise.
         offset
             Strikes out of the money, for either right.
-        of
-            Another underlying of the run.
-        max_age
-            In bars.
         by
             The reference: `"spot"` (the index's newest price, or the synthetic future while the
             index is frozen), `"synthetic"` (K + C − P where call and put cost nearly the same),
             `"future"`, or `"forward"`; see `OptionChain.reference_by`.
+        of
+            Another underlying of the run.
+        max_age
+            In bars.
         min_oi, min_volume
             Units of open interest, and traded in the session so far, that it must have.
         """
@@ -183,8 +183,8 @@ class StrategyBase(Blocking):
         right: Right,
         delta: float,
         expiry: date | None = None,
-        of: str | None = None,
         *,
+        of: str | None = None,
         max_age: int = MAX_AGE,
         min_oi: int = 0,
         min_volume: int = 0,
@@ -200,8 +200,8 @@ class StrategyBase(Blocking):
         premium: Price,
         side: Side = "nearest",
         expiry: date | None = None,
-        of: str | None = None,
         *,
+        of: str | None = None,
         max_age: int = MAX_AGE,
         min_oi: int = 0,
         min_volume: int = 0,
@@ -219,8 +219,8 @@ class StrategyBase(Blocking):
         right: Right,
         pct: float,
         expiry: date | None = None,
-        of: str | None = None,
         *,
+        of: str | None = None,
         by: By = "spot",
         max_age: int = MAX_AGE,
         min_oi: int = 0,
@@ -239,8 +239,8 @@ class StrategyBase(Blocking):
         right: Right,
         k: float = 1.0,
         expiry: date | None = None,
-        of: str | None = None,
         *,
+        of: str | None = None,
         by: By = "spot",
         max_age: int = MAX_AGE,
         min_oi: int = 0,
