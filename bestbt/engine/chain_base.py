@@ -25,6 +25,7 @@ __all__ = ["MAX_AGE", "By", "ChainBase", "Floor", "check_right", "too_old"]
 
 By: TypeAlias = Literal["spot", "synthetic", "future", "forward"]
 
+_BY: tuple[str, ...] = get_args(By)  # asked at every pick
 MAX_AGE = 5  # bars; a picker takes no row whose price is older
 
 
@@ -181,8 +182,8 @@ class ChainBase:
 
     def _reference(self, by: By, max_age: int) -> Reference | str:
         """Return the reference, or why there is none."""
-        if by not in get_args(By):
-            raise UsageError(f"by={by!r}: {did_you_mean(str(by), get_args(By))}")
+        if by not in _BY:
+            raise UsageError(f"by={by!r}: {did_you_mean(str(by), _BY)}")
         if by == "spot":
             spot = self._spot()
             if spot is None:
