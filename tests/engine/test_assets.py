@@ -100,5 +100,5 @@ def test_a_share_cannot_be_rolled() -> None:
             elif self.bar == 2:
                 share.roll()
 
-    with pytest.raises(OrderError, match="RELIANCE.*has no expiry to roll from"):
+    with pytest.raises(OrderError, match=r"RELIANCE.*has no expiry to roll from"):
         simulate(Rolls, feed())

@@ -162,7 +162,7 @@ def test_an_intervention_before_the_first_bar_is_replayed_there() -> None:
     run = simulate(Strategy, feed, run=False, start=4)  # a day of warm-up
     run.buy(NAME, 1)
     before = run.run().result
-    assert fills(run) == [("09:15", 50, 9.0, "open", "entry")]
+    assert fills(run) == [("09:15", 50, 9.0, "intervention", "entry")]
     assert run.back(2).run().result.hash == before.hash
 
 
@@ -171,7 +171,7 @@ def test_a_hand_after_the_close_acts_after_the_close() -> None:
     run.buy(NAME, 1)
     (order,) = run.result.orders
     assert f"{run.grid.to_local(order.time):%d %H:%M}" == "01 09:19"
-    assert fills(run.run()) == [("09:15", 50, 9.0, "open", "entry")]
+    assert fills(run.run()) == [("09:15", 50, 9.0, "intervention", "entry")]
 
 
 def test_an_intervention_that_is_refused_is_not_recorded() -> None:
