@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from bestbt.engine.blocks import Blocking
 from bestbt.engine.contract import Contract
 from bestbt.engine.order import Fill
-from bestbt.units import Money, Price, Qty, RawMoney, RawPrice, money
+from bestbt.units import POINTS, Money, Price, Qty, RawMoney, RawPrice, money
 
 if TYPE_CHECKING:  # what `exit` hands back
     from bestbt.engine.order import Order
@@ -123,6 +123,54 @@ class Position(Blocking):
     def raw_unrealized(self) -> RawMoney:
         """Profit of what is held at the newest mark."""
         return self.qty * self.contract.mark * self.contract.factor - self.raw_cost
+
+    @property
+    def mae(self) -> Money:
+        """Worst profit, zero or less, that what is held showed since its oldest entry.
+
+        At the extremes of bars, before charges; of the units held now, from their average price.
+        """
+        return min(money(self._excursion(worst=True)), 0.0)
+
+    @property
+    def mfe(self) -> Money:
+        """Best profit, zero or more, that what is held showed since its oldest entry; see `mae`."""
+        return max(money(self._excursion(worst=False)), 0.0)
+
+    def _excursion(self, worst: bool) -> RawMoney:
+        columns = self.contract.columns
+        if not self.qty or columns is None:
+            return 0
+        seen = columns.points[
+            self._lots[0][0].point - POINTS * columns.first :
+            POINTS * (self.contract._clock.bar + 1 - columns.first)
+        ]  # fmt: skip
+        if not len(seen):
+            return 0
+        extreme = int(seen.min() if (self.qty > 0) == worst else seen.max())
+        return self.qty * extreme * self.contract.factor - self.raw_cost
+
+    # Greeks of all units together; nan where the contract has none
+
+    @property
+    def delta(self) -> float:
+        """Units of the underlying that it moves with."""
+        return self.qty * self.contract.delta
+
+    @property
+    def gamma(self) -> float:
+        """Change of delta when the forward rises by 1."""
+        return self.qty * self.contract.gamma
+
+    @property
+    def theta(self) -> float:
+        """Money it gains in a calendar day in which nothing moves."""
+        return self.qty * self.contract.theta
+
+    @property
+    def vega(self) -> float:
+        """Money it gains per vol point."""
+        return self.qty * self.contract.vega
 
     def unrealized_of(self, tag: str) -> RawMoney:
         """Profit at the newest mark of the lots that were entered with a tag."""

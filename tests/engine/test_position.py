@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bestbt.engine.ports import ContractSpec
 from bestbt.engine.strategy import Strategy
 from bestbt.testing import simulate
 from tests.engine.kit import DAY, NEXT, buy, call, fills, leave, market, play, script, sell
@@ -154,3 +156,26 @@ def test_what_is_open_at_the_end_stays_open_and_marked() -> None:
     (position,) = run.result.positions
     assert position.get_pnl() == 200
     assert run.result.closed[-1] == (3, 10_000_000_000 + 200 * 10_000)
+
+
+def test_excursions_are_those_of_the_bars_since_the_entry() -> None:
+    seen: dict[int, tuple[float, float]] = {}
+
+    def look(s: Any, c: Any) -> None:
+        seen[s.bar] = (c.position.mae, c.position.mfe)
+
+    # open, high, low, close; the 200 lies before the entry
+    prices = [[100, 200, 100, 100], 100, [101, 104, 97, 100], 100, [100, 100, 100, 100]]
+    simulate(script(b0=buy(), b1=look, b2=look, b3=look), market(*prices))
+    assert seen == {1: (0.0, 0.0), 2: (-150.0, 200.0), 3: (-150.0, 200.0)}
+    simulate(script(b0=sell(), b2=look), market(*prices))
+    assert seen[2] == (-200.0, 150.0)
+
+
+def test_greeks_are_those_of_its_units() -> None:
+    spec = ContractSpec("future", "NIFTY", date(2024, 1, 25), lot=50)
+    feed = market(1, 1, 1)
+    feed.add(spec, [100, 100, 100])
+    run = simulate(script(b0=lambda s, _: s.sell(s.futures(), 2)), feed)
+    (position,) = run.result.positions
+    assert (position.delta, position.gamma, position.theta, position.vega) == (-100, 0, 0, 0)
