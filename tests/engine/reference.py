@@ -1,7 +1,9 @@
 """A slow, obviously right engine, written from the rules alone.
 
 It goes bar by bar and, in a bar, price point by price point, with integers and fractions. It keeps
-nothing it could look up again, jumps over nothing, and shares no code with the engine.
+nothing it could look up again, jumps over nothing, and shares no code with the engine. When an
+order trades is in `reference_matching`, what it owns in `reference_books`; here are the clock, the
+hooks and the orders.
 """
 
 from __future__ import annotations
@@ -11,85 +13,60 @@ from datetime import date, datetime, time, timedelta
 from fractions import Fraction
 from typing import Any
 
-from tests.engine.strategies import IST, TIMES, Action, Actions, Option, Program, Stop, World
+from tests.engine.programs import (
+    FITS,
+    PLAIN,
+    TAGS,
+    TIMES,
+    Action,
+    Actions,
+    Level,
+    Program,
+    Rules,
+)
+from tests.engine.reference_books import Books, RefFill
+from tests.engine.reference_matching import (
+    NEVER,
+    TICK,
+    Combo,
+    RefOrder,
+    Terms,
+    Trade,
+    away,
+    half_up,
+    look,
+    to_tick,
+)
+from tests.engine.worlds import IST, Option, World
 
 MIN = 60 * 10**9
-TICK = 5
+
+
+class Refused(Exception):
+    """An `OrderError`, or another error by its name."""
 
 
 @dataclass
-class RefOrder:
-    id: int
-    time: int
-    option: Option
-    qty: int
-    type: str
-    kind: str
-    since: int  # price point
-    trigger: int = 0
-    until: int | None = None
-    stop: Any = None  # ("%"|"pts", text) or ("price", raw)
-    parent: int | None = None
-    start_price: int | None = None
-    day_order: bool = True
-    status: str = "working"
-    asked: int = 0  # `qty` is what is left of it
-
-
-@dataclass
-class RefFill:
-    point: int
-    order: RefOrder
-    qty: int
-    price: int
-    slippage: int
-    reason: str
-    kind: str
-    path_price: int
-
-
-@dataclass
-class Bracketed:
-    """Units still held of an entry fill."""
-
-    fill: int
-    price: int
-    qty: int
-
-
-def _half_up(x: Fraction) -> int:
-    return (2 * x.numerator + x.denominator) // (2 * x.denominator)
-
-
-def _to_tick(x: Fraction) -> int:
-    return _half_up(x / TICK) * TICK
-
-
-def path_of(bar: tuple[int, int, int, int]) -> list[int]:
-    o, h, low, c = bar
-    return [o, low, h, c] if abs(o - low) <= abs(h - o) else [o, h, low, c]
-
-
-@dataclass
-class Reference:
+class Reference(Books):
     """Plays a program over a world; afterwards `fills`, `orders`, `seen`, `equity` tell."""
 
     world: World
     program: Program
     slippage: str = "0"
     fill_at_close: bool = False
-    capital: int = 10_000_000_000
-    fills: list[RefFill] = field(default_factory=list)
+    rules: Rules = PLAIN
+    charged: bool = True
     orders: list[RefOrder] = field(default_factory=list)
     seen: list[tuple[Any, ...]] = field(default_factory=list)
     refused: list[tuple[Any, ...]] = field(default_factory=list)
     equity: list[int] = field(default_factory=list)
-    charges: int = 0
+    skipped: list[int] = field(default_factory=list)  # bars in which a stop-limit was
+    ambiguous: set[tuple[int, str]] = field(default_factory=set)
 
     def run(self) -> Reference:
         w = self.world
-        self.bar, self.cash = -1, self.capital
-        self.held: dict[Option, list[Bracketed]] = {}
+        self.open_books()
+        self.bar = -1
         self.expired_before = w.days[0].date  # contracts of earlier expiries are settled
         self.starts: list[int] = []
         self.closing = False  # the bar's close has been traded
@@ -131,20 +108,11 @@ class Reference:
             return self.bar >= 0
         return self.last_price(option.bars) is not None
 
-    def qty(self, option: Option) -> int:
-        return sum(part.qty for part in self.held.get(option, ()))
-
-    def worth(self) -> int:
-        """Equity: cash and what is held at the newest closes."""
-        return self.cash + sum(
-            self.qty(o) * (self.last_price(o.bars) or 0) * 100 for o in self.held
-        )
-
     # A session
 
     def session(self, number: int, day: date, bars: range) -> None:
         w = self.world
-        self.today, self.taxes = day, dict[Option, int]()
+        self.today = day
         opened, closed = self.starts[bars[0]], self.starts[bars[-1]] + w.step * MIN
         self.opened = opened
         missed = self.expired_before < day
@@ -176,12 +144,20 @@ class Reference:
             if bar == bars[-1]:
                 self.settle(day)
                 for order in self.working():
-                    if order.day_order and order.since // 4 <= bar:
+                    if self.lapses(order, number):
                         order.status = "lapsed"
-                for tax in self.taxes.values():
-                    whole = _half_up(Fraction(tax, 10_000)) * 10_000
-                    self.pay(whole - tax)
+                self.round_taxes()
             self.equity.append(self.worth())
+
+    def lapses(self, order: RefOrder, number: int) -> bool:
+        """Whether an order ends with a session."""
+        if order.tif == "day":
+            return order.first_since // 4 <= self.bar
+        if order.last_day is None:
+            return False
+        days = self.world.days
+        later = days[number + 1].date if number + 1 < len(days) else None
+        return order.last_day <= self.today or (later is not None and order.last_day < later)
 
     def due(self, day: date, opened: int, closed: int) -> list[tuple[str, int, Actions]]:
         out = []
@@ -207,8 +183,8 @@ class Reference:
             qty = self.qty(option)
             order = self.place(option, -qty, "market", "settlement", since=4 * self.bar + 3)
             order.status = "filled"
-            self.book(RefFill(4 * self.bar + 3, order, -qty, worth, 0,
-                              "settlement", "settlement", worth))  # fmt: skip
+            point = 4 * self.bar + 3
+            self.book(RefFill(point, order, -qty, worth, 0, "settlement", "settlement"))
             gone.append(option)
         for order in self.working():
             if order.option.expiry <= until:
@@ -233,19 +209,24 @@ class Reference:
         bars = [w.index[i] for i in range(self.bar + 1) if self.starts[i] >= first and w.index[i]]
         if how == "after":
             return bars[0][0]  # type: ignore[index]
-        return _half_up(Fraction(sum(sum(b) for b in bars if b), 4 * len(bars)))
+        return half_up(Fraction(sum(sum(b) for b in bars if b), 4 * len(bars)))
 
     # Hooks
 
     def look(self, hook: str) -> None:
         prices = tuple(self.last_price(o.bars) for o in self.world.options if o.listed)
         held = tuple(sorted((str(o.spec), self.qty(o)) for o in self.held))
-        self.seen.append((hook, self.bar, self.now, self.worth(), prices, held))
+        working = tuple(o.id for o in self.working())
+        gains = tuple(self.gains(tag) for tag in (None, *TAGS))
+        self.seen.append((hook, self.bar, self.now, self.worth(), prices, held, working, gains))
 
     def act(self, hook: str, actions: Actions) -> None:
         self.look(hook)
         for action in actions:
-            self.one(action)
+            try:
+                self.one(action)
+            except Refused as error:
+                self.refused.append((self.bar, action.verb, str(error)))
 
     def one(self, a: Action) -> None:
         if a.verb == "exit_all":
@@ -254,26 +235,51 @@ class Reference:
                     order.status = "cancelled"
             for option in list(self.held):
                 self.exit(option)
-            return
-        if a.verb == "straddle":
-            ahead = sorted(o.expiry for o in self.world.options if o.expiry >= self.expired_before)
-            if not ahead:
-                self.refused.append((self.bar, a.verb, "ExpiryNotFound"))
-                return
-            for right in ("CE", "PE"):
-                found = self.atm(ahead[0], right)
-                if found is not None:
-                    self.enter(found, -1, a, seen_stop=False)
-            return
-        option = self.world.options[a.option % len(self.world.options)]
-        if not self.listed(option):
-            self.refused.append((self.bar, a.verb, "ContractNotFound"))
+        elif a.verb == "cancel_all":
+            for order in self.working():
+                order.status = "cancelled"
+        elif a.verb in ("straddle", "strangle"):
+            self.both(a)
+        elif a.verb == "combo":
+            self.combo([(self.pick(which), side * lots) for which, side, lots in a.legs], a)
+        elif a.verb == "cancel_order":
+            self.order(a).status = "cancelled"
+        elif a.verb == "modify_order":
+            self.modify(a)
+        else:
+            self.trade(a, self.pick(a.option))
+
+    def trade(self, a: Action, option: Option) -> None:
+        qty = self.qty(option)
+        if a.verb in ("buy", "sell"):
+            self.enter(option, 1 if a.verb == "buy" else -1, a, a.tag)
         elif a.verb == "exit":
             self.exit(option)
-        elif option.expiry < self.expired_before:
-            self.refused.append((self.bar, a.verb, "OrderError"))
-        else:
-            self.enter(option, 1 if a.verb.endswith("buy") else -1, a)
+        elif qty and a.verb == "add":
+            self.enter(option, 1 if qty > 0 else -1, a, self.tags[option])
+        elif qty:
+            self.protect(option, a)
+
+    def both(self, a: Action) -> None:
+        """Sell the call and the put at the money, one by one or together."""
+        found = []
+        for right in ("CE", "PE"):
+            ahead = [o.expiry for o in self.world.options if o.expiry >= self.expired_before]
+            if not ahead:
+                raise Refused("ExpiryNotFound")
+            found.append(self.atm(min(ahead), right))
+        if a.verb == "straddle":
+            for option in found:
+                if option is not None:
+                    self.enter(option, -1, a, a.tag)
+        elif found[0] is not None and found[1] is not None:
+            self.combo([(option, -a.lots) for option in found if option is not None], a)
+
+    def pick(self, which: int) -> Option:
+        option = self.world.options[which % len(self.world.options)]
+        if not self.listed(option):
+            raise Refused("ContractNotFound")
+        return option
 
     def atm(self, expiry: date, right: str) -> Option | None:
         rows = [o for o in self.world.options if o.expiry == expiry and self.listed(o)]
@@ -307,9 +313,15 @@ class Reference:
     def working(self) -> list[RefOrder]:
         return [o for o in self.orders if o.status == "working"]
 
+    def order(self, a: Action) -> RefOrder:
+        """Return the order that is to be changed."""
+        orders = self.orders if a.ended else self.working()
+        if a.back >= len(orders) or orders[-1 - a.back].status != "working":
+            raise Refused("OrderError")
+        return orders[-1 - a.back]
+
     def place(self, option: Option, qty: int, type: str, kind: str, **terms: Any) -> RefOrder:
         order = RefOrder(len(self.orders), self.now, option, qty, type, kind, **terms)
-        order.asked = qty
         self.orders.append(order)
         return order
 
@@ -319,26 +331,99 @@ class Reference:
             return 4 * self.bar + 3
         return 4 * (self.bar + 1)
 
-    def enter(self, option: Option, side: int, a: Action, seen_stop: bool = True) -> None:
-        price = self.last_price(option.bars) or 100
-        type = "slm" if a.verb.startswith("slm") else "market"
+    def until(self) -> int:
+        """Bar with whose end the wait of a market entry is over."""
+        return self.bar + max(5 // self.world.step, 1)
+
+    def price(self, option: Option | None, offset: int, beyond: int = 0) -> int:
+        """A price some ticks from the one seen."""
+        seen = self.last_price(option.bars) if option is not None else None
+        trigger = max((100 if seen is None else seen) + offset * TICK, TICK)
+        return max(trigger + beyond * TICK, TICK)
+
+    def terms(self, level: Level | None, option: Option, priced: bool = True) -> Terms | None:
+        """A bracket as it is measured once its entry has traded."""
+        if level is None or (level.unit == "seen" and not priced):
+            return None
+        if level.unit == "seen":
+            return "price", Fraction(self.price(option, int(level.value)))
+        return "pts" if level.unit == "number" else level.unit, Fraction(level.value)
+
+    def check_tradable(self, option: Option) -> None:
+        if option.expiry < self.expired_before:
+            raise Refused("OrderError")
+
+    def enter(self, option: Option, side: int, a: Action, tag: str) -> None:
+        self.check_tradable(option)
+        last_day = None
+        if a.tif == "gtd":
+            last_day = self.today + timedelta(days=a.days)
+            if last_day < self.today:
+                raise Refused("OrderError")
+        if a.type == "market" and a.tif != "day":
+            raise Refused("OrderError")
+        beyond = a.beyond if a.type == "sl" else 0
+        triggered, limited = a.type in ("sl", "slm"), a.type in ("sl", "limit")
+        priced = a.verb != "straddle"
         self.place(
             option,
             side * a.lots * option.lot,
-            type,
+            a.type,
             "entry",
-            since=self.next_point(type),
-            trigger=max(price + a.offset * TICK, TICK) if type == "slm" else 0,
-            until=self.bar + max(5 // self.world.step, 1) if type == "market" else None,
-            stop=self.stop(a.stop, price, seen_stop),
+            since=self.next_point(a.type),
+            trigger=self.price(option, a.offset) if triggered else 0,
+            price=self.price(option, a.offset, beyond) if limited else 0,
+            until=self.until() if a.type == "market" else None,
+            sl=self.terms(a.sl, option, priced),
+            target=self.terms(a.target, option, priced),
+            trail=self.terms(a.trail, option, priced),
+            tif=a.tif,
+            last_day=last_day,
+            tag=tag,
         )
 
-    def stop(self, stop: Stop | None, price: int, seen_stop: bool) -> Any:
-        if stop is None or (stop.unit == "seen" and not seen_stop):
-            return None
-        if stop.unit == "seen":
-            return "price", max(price + int(stop.value) * TICK, TICK)
-        return stop.unit, stop.value
+    def combo(self, legs: list[tuple[Option, int]], a: Action) -> None:
+        """Order legs together: buys first; sells wait for them unless all trade at once."""
+        if len({option for option, _ in legs}) < max(len(legs), 2):
+            raise Refused("OrderError")
+        for option, _ in legs:
+            self.check_tradable(option)
+        mates = Combo([], a.atomic)
+        bought = [leg for leg in legs if leg[1] > 0]
+        for option, lots in bought + [leg for leg in legs if leg[1] < 0]:
+            waits = lots < 0 and bool(bought) and not a.atomic
+            since = NEVER if waits else self.next_point("market")
+            leg = self.place(option, lots * option.lot, "market", "entry", since=since,
+                             until=self.until(), tif="day", tag=a.tag, mates=mates)  # fmt: skip
+            mates.legs.append(leg)
+
+    def release(self, mates: Combo, point: int) -> None:
+        """Let the sells of a combo work once all of its buys have traded."""
+        if all(leg.status == "filled" for leg in mates.legs if leg.buys):
+            for leg in mates.legs:
+                if leg.since == NEVER:
+                    at_open = not self.fill_at_close and leg.option.quotes is None
+                    leg.start_over(-(-point // 4) * 4 if at_open else point)
+                    leg.first_since = leg.since
+
+    def modify(self, a: Action) -> None:
+        order = self.order(a)
+        fits = set(FITS.get(order.type, ()))
+        given = set(a.terms) - {"fit"} | (fits if "fit" in a.terms else set())
+        if order.skipped:
+            fits = {"price"}
+        if order.kind == "entry" and fits:
+            fits.add("lots")
+        if not given or not given <= fits:
+            raise Refused("OrderError")
+        order.changes.append((self.now, order.trigger, order.price, order.qty))
+        if "trigger" in given:
+            order.trigger = self.price(order.option, a.offset)
+        if "price" in given:
+            order.price = self.price(order.option, a.offset, a.beyond)
+        if "lots" in given:
+            order.qty = order.asked = (1 if order.buys else -1) * a.lots * order.option.lot
+        order.start_over(4 * (self.bar + 1))
 
     def exit(self, option: Option) -> None:
         qty = self.qty(option)
@@ -347,8 +432,29 @@ class Reference:
             if o.option == option and o.kind == "exit" and o.type == "market"
         ]  # fmt: skip
         if qty and not on_its_way:
-            since = self.next_point("market")
-            self.place(option, -qty, "market", "exit", since=since, day_order=False)
+            self.place(option, -qty, "market", "exit", since=self.next_point("market"))
+
+    def protect(self, option: Option, a: Action) -> None:
+        """Put one stop, or one target, in the place of all there are of a position."""
+        kind = "stop" if a.verb == "set_sl" else "target"
+        for other in self.working():
+            if other.option == option and other.kind == kind:
+                other.status = "cancelled"
+        if a.level is None:
+            return
+        lots, qty = self.held[option], self.qty(option)
+        cost = Fraction(sum(lot.qty * lot.price for lot in lots), qty)
+        if a.level.unit == "cost":
+            level = max(to_tick(cost), TICK)
+        else:
+            terms = self.terms(a.level, option)
+            assert terms is not None
+            level = away(terms, cost, 1 if qty > 0 else -1, favourable=kind == "target")
+        stops = kind == "stop"
+        self.place(
+            option, -qty, "slm" if stops else "limit", kind, since=4 * (self.bar + 1), whole=True,
+            trigger=level if stops else 0, price=0 if stops else level,
+        )  # fmt: skip
 
     # Matching
 
@@ -358,135 +464,122 @@ class Reference:
             while self.trade_one(point):
                 pass
         fills = list(range(before, len(self.fills)))
-        rejected = [o for o in self.working() if o.until is not None and o.until <= bar]
-        for order in rejected:
-            order.status = "rejected"
+        rejected = []
+        for order in self.working():
+            if order.status == "working" and order.until is not None and order.until <= bar:
+                order.status = "rejected"
+                rejected.append(order)
+                if order.mates is not None:
+                    self.dissolve(order.mates)
         for number in fills:
             self.act(f"fill {number}", self.program.fills.get(number, ()))
         for order in rejected:
             few = order.id < 12
             self.act(f"reject {order.id}", self.program.rejects if few else ())
 
+    def dissolve(self, mates: Combo) -> None:
+        """A leg could not trade: the others do not, and those that have are given back."""
+        for leg in mates.legs:
+            if leg.status == "working":
+                leg.status = "cancelled"
+        for leg in mates.legs:
+            if leg.status == "filled":
+                qty = -sum(f.qty for f in self.fills if f.order is leg)
+                self.place(leg.option, qty, "market", "exit", since=4 * (self.bar + 1))
+
     def trade_one(self, point: int) -> bool:
         for order in self.working():
-            touched = self.touch(order, point)
-            if touched is not None:
-                self.execute(order, point, *touched)
+            happens = look(order, point, self.rules)
+            if isinstance(happens, Trade):
+                self.execute(order, point, happens)
                 return True
+            if happens is not None:
+                self.skipped.append(point // 4)
         return False
 
-    def touch(self, order: RefOrder, point: int) -> tuple[int, str] | None:
-        quad = self.quad(order.option, point // 4)
-        if quad is None or point < order.since:
-            return None
-        here = path_of(quad)[point % 4]
-        if order.type == "market":
-            return here, "open" if point % 4 == 0 else "close"
-        buys, trigger = order.qty > 0, order.trigger
-
-        def through(price: int) -> bool:
-            return price >= trigger if buys else price <= trigger
-
-        earlier = any(
-            self.quad(order.option, p // 4) is not None for p in range(order.since, point)
-        )
-        if not earlier:  # it starts to work here
-            start = here
-            if point == order.since and order.start_price is not None:
-                start = order.start_price
-            if through(start):
-                return start, "trigger" if start == trigger else "trigger-passed"
-        if not through(here):
-            return None
-        if point % 4 == 0 and here != trigger:
-            return here, "gap"
-        return trigger, "trigger"
-
-    def slip(self, order: RefOrder, price: int, point: int) -> int:
-        if self.slippage == "0":
+    def slip(self, order: RefOrder, trade: Trade, point: int) -> int:
+        if self.slippage == "0" or trade.quoted or order.type in ("limit", "sl"):
             return 0
         if self.slippage.endswith("ticks"):
             return int(self.slippage[:-5]) * TICK
         if self.slippage.endswith("%"):
-            return _to_tick(price * Fraction(self.slippage[:-1]) / 100)
-        ticks, share = (2, Fraction(1, 100)) if order.type == "slm" else (1, Fraction(1, 200))
-        slip = max(ticks * TICK, _to_tick(price * share))
+            return to_tick(trade.price * Fraction(self.slippage[:-1]) / 100)
+        stops = order.type in ("slm", "trail")
+        ticks, share = (2, Fraction(1, 100)) if stops else (1, Fraction(1, 200))
+        slip = max(ticks * TICK, to_tick(trade.price * share))
         return 2 * slip if self.starts[point // 4] < self.opened + MIN else slip
 
-    def execute(self, order: RefOrder, point: int, path_price: int, reason: str) -> None:
+    def execute(self, order: RefOrder, point: int, trade: Trade) -> None:
         open_qty, qty = self.qty(order.option), order.qty
         if order.kind != "entry":  # reduce-only
             if open_qty * qty >= 0:
                 order.status = "cancelled"
                 return
-            size = min(abs(qty), abs(open_qty))
+            size = abs(open_qty) if order.whole else min(abs(qty), abs(open_qty))
             qty = size if qty > 0 else -size
-        slip = self.slip(order, path_price, point)
-        price = max(path_price + slip if qty > 0 else path_price - slip, TICK)
+        slip = self.slip(order, trade, point)
+        price = max(trade.price + slip if qty > 0 else trade.price - slip, TICK)
+        if order.type == "trail":
+            order.trigger = order.level
+        self.count_if_ambiguous(order, point)
         order.status = "filled"
-        fill = RefFill(
-            point, order, qty, price, abs(price - path_price), reason, order.kind, path_price
-        )
-        closed = self.book(fill)
-        open_qty = self.qty(order.option)
+        number = len(self.fills)
+        slipped = abs(price - trade.price)
+        closed = self.book(RefFill(point, order, qty, price, slipped, trade.reason, order.kind))
+        if order.parent is not None:
+            closed = [(order.parent, -qty)]
+        elif order.whole:
+            closed = []
+        self.shrink(order.option, closed)
+        self.bracket(order, point, number, trade)
+        if order.mates is not None and not order.mates.atomic and qty > 0:
+            self.release(order.mates, point)
+
+    def count_if_ambiguous(self, order: RefOrder, point: int) -> None:
+        """Note a bar whose order of prices has decided between a stop and a target."""
+        bar = order.option.bars[point // 4]
+        if order.parent is None or point % 4 == 0 or bar is None:
+            return
         for other in self.working():
-            if other.option == order.option and other.kind != "entry" and open_qty * other.qty >= 0:
+            opposed = (other.type == "limit") != (order.type == "limit")
+            if other.parent == order.parent and opposed and bar[2] <= other.level <= bar[1]:
+                self.ambiguous.add((point // 4, str(order.option.spec)))
+
+    def shrink(self, option: Option, closed: list[tuple[int, int]]) -> None:
+        """Keep exits no larger than what they are for."""
+        open_qty = self.qty(option)
+        for other in self.working():
+            if other.option == option and other.kind != "entry" and open_qty * other.qty >= 0:
                 other.status = "cancelled"
-        if order.kind != "stop":
-            for entry, part in closed:
-                for other in self.working():
-                    if other.parent == entry:
-                        other.qty += part
-                        if other.qty == 0:
-                            other.status = "cancelled"
-        if order.stop is not None and open_qty * qty > 0:
-            side = 1 if qty > 0 else -1
-            self.place(
-                order.option,
-                -side * min(abs(qty), abs(open_qty)),
-                "slm",
-                "stop",
-                since=point,
-                trigger=self.level(order.stop, price, side),
-                parent=len(self.fills) - 1,
-                start_price=path_price,
-                day_order=False,
+        for entry, part in closed:
+            for other in self.working():
+                if other.parent == entry:
+                    other.qty += part
+                    if other.qty == 0:
+                        other.status = "cancelled"
+
+    def bracket(self, entry: RefOrder, point: int, number: int, trade: Trade) -> None:
+        """Attach the exits that an entry has asked for to its fill."""
+        option, fill = entry.option, self.fills[number]
+        open_qty = self.qty(option)
+        if entry.kind != "entry" or open_qty * fill.qty <= 0:
+            return
+        side = 1 if fill.qty > 0 else -1
+        common: dict[str, Any] = {
+            "option": option,
+            "qty": -side * min(abs(fill.qty), abs(open_qty)),
+            "since": point if option.quotes is None else point // 4 * 4 + 4,
+            "start_price": trade.price if option.quotes is None else None,
+            "parent": number,
+        }
+        if entry.sl is not None:
+            level = away(entry.sl, fill.price, side)
+            self.place(type="slm", kind="stop", trigger=level, **common)
+        if entry.trail is not None:
+            stop = self.place(
+                type="trail", kind="stop", trail=entry.trail, best=fill.price, **common
             )
-
-    def level(self, stop: tuple[str, Any], entry: int, side: int) -> int:
-        unit, value = stop
-        if unit == "price":
-            return int(value)
-        away = entry * Fraction(value) / 100 if unit == "%" else Fraction(value) * 100
-        return max(_to_tick(entry - side * away), TICK)
-
-    def book(self, fill: RefFill) -> list[tuple[int, int]]:
-        """Move cash and lots; return (entry fill, its units) that were closed, oldest first."""
-        option, left, closed = fill.order.option, fill.qty, []
-        lots = self.held.setdefault(option, [])
-        while left and lots and lots[0].qty * left < 0:
-            part = min(abs(left), abs(lots[0].qty)) * (1 if lots[0].qty > 0 else -1)
-            closed.append((lots[0].fill, part))
-            lots[0].qty -= part
-            left += part
-            if not lots[0].qty:
-                lots.pop(0)
-        if left:
-            lots.append(Bracketed(len(self.fills), fill.price, left))
-        if not lots:
-            del self.held[option]
-        self.fills.append(fill)
-        self.cash -= fill.qty * fill.price * 100
-        value = abs(fill.qty) * fill.price * 100
-        if fill.kind == "settlement":
-            tax = value // 800 if fill.qty < 0 else 0  # the holder of a long pays
-        else:
-            self.pay(200_000)
-            tax = value // 1000 if fill.qty < 0 else 0
-        self.pay(tax)
-        self.taxes[option] = self.taxes.get(option, 0) + tax
-        return closed
-
-    def pay(self, amount: int) -> None:
-        self.cash -= amount
-        self.charges += amount
+            stop.trigger = stop.level
+        if entry.target is not None:
+            level = away(entry.target, fill.price, side, favourable=True)
+            self.place(type="limit", kind="target", price=level, **common)

@@ -9,25 +9,27 @@ from hypothesis import given, note, settings
 from hypothesis import strategies as st
 
 from bestbt.engine.simulation import Simulation
-from tests.engine.reference import Reference, path_of
-from tests.engine.strategies import (
+from tests.engine.programs import (
     CAPITAL,
+    TAGS,
     Program,
+    Rules,
     Scripted,
-    World,
-    another_future,
-    first_sessions,
     programs,
+    rules,
     simulation,
     slippages,
-    worlds,
 )
+from tests.engine.reference import Reference
+from tests.engine.reference_matching import path_of
+from tests.engine.worlds import TICK, Option, World, another_future, first_sessions, worlds
 
 # The same examples each time.
 few = settings(
     max_examples=80, deadline=None, derandomize=True, print_blob=True, report_multiple_bugs=False
 )
 many = settings(few, max_examples=160)
+most = settings(few, max_examples=300)
 
 
 def fills(sim: Simulation) -> list[tuple[Any, ...]]:
@@ -39,9 +41,10 @@ def fills(sim: Simulation) -> list[tuple[Any, ...]]:
 
 def orders(sim: Simulation) -> list[tuple[Any, ...]]:
     return [
-        (o.id, o.time, o.contract.name, o.qty, o.type, o.kind, o.raw_trigger, o.status)
+        (o.id, o.time, o.contract.name, o.qty, o.type, o.kind, o.raw_trigger, o.raw_price, o.parent,
+         o.status, [tuple(c) for c in o.changes])
         for o in sim.result.orders
-    ]
+    ]  # fmt: skip
 
 
 def script(sim: Simulation) -> Scripted:
@@ -49,39 +52,58 @@ def script(sim: Simulation) -> Scripted:
     return sim.strategy
 
 
-def quad(world: World, name: str, bar: int) -> Any:
-    return next(o for o in world.options if str(o.spec) == name).bars[bar]
+def option(world: World, name: str) -> Option:
+    return next(o for o in world.options if str(o.spec) == name)
 
 
-@many
-@given(worlds(), programs(), slippages, st.booleans())
+@most
+@given(worlds(), programs(), slippages, st.booleans(), rules)
 def test_equals_the_reference_engine(
-    world: World, program: Program, slippage: str, close: bool
+    world: World, program: Program, slippage: str, close: bool, rules: Rules
 ) -> None:
-    ref = Reference(world, program, slippage, close).run()
-    sim = simulation(world, program, slippage, close).run()
-    assert script(sim).seen == ref.seen
-    assert script(sim).refused == ref.refused
+    ref = Reference(world, program, slippage, close, rules).run()
+    sim = simulation(world, program, slippage, close, rules).run()
+    strategy = script(sim)
     assert fills(sim) == [
         (f.point, str(f.order.option.spec), f.qty, f.price, f.slippage, f.reason, f.kind,
          f.order.id)
         for f in ref.fills
     ]  # fmt: skip
     assert orders(sim) == [
-        (o.id, o.time, str(o.option.spec), o.asked, o.type, o.kind, o.trigger, o.status)
+        (o.id, o.time, str(o.option.spec), o.asked, o.type, o.kind, o.trigger, o.price, o.parent,
+         o.status, o.changes)
         for o in ref.orders
-    ]
+    ]  # fmt: skip
+    assert strategy.refused == ref.refused
+    assert strategy.seen == ref.seen
     assert sim.result.equity().tolist() == ref.equity
     assert sim.desk.portfolio.charges == ref.charges
     assert sum(p.amount for p in sim.result.ledger) == ref.cash
+    assert [e.bar for e in sim.result.log if e.kind == "stop-skipped"] == ref.skipped
+    assert sim.result.ambiguous == len(ref.ambiguous)
+    for o in world.options:
+        if o.listed:
+            contract = sim.desk.contract(o.spec)
+            for tag in (None, *TAGS):
+                assert strategy.gains(tag, contract) == ref.gains(tag, o)
+
+
+def mark(world: World, name: str, bar: int) -> int:
+    """What a unit is worth at a bar, from the world alone."""
+    traded = option(world, name)
+    newest = max(i for i in range(bar + 1) if traded.bars[i] is not None)
+    bid, ask = traded.quotes[newest] if traded.quotes is not None else (0, 0)
+    quad = traded.bars[newest]
+    assert quad is not None
+    return (bid + ask + 1) // 2 if bid and ask else quad[3]
 
 
 @few
-@given(worlds(), programs(), slippages)
+@given(worlds(), programs(), slippages, rules)
 def test_money_is_conserved_at_every_bar_and_per_contract(
-    world: World, program: Program, slippage: str
+    world: World, program: Program, slippage: str, rules: Rules
 ) -> None:
-    sim = simulation(world, program, slippage)
+    sim = simulation(world, program, slippage, rules=rules)
     by_hand = []
     while not sim.finished:
         sim.step()
@@ -97,7 +119,8 @@ def test_money_is_conserved_at_every_bar_and_per_contract(
             position = books.positions.get(contract)
             unrealized = position.raw_unrealized if position is not None else 0
             assert units[contract] == (position.qty if position is not None else 0)
-            worth = units[contract] * (contract.mark if units[contract] else 0) * 100
+            marked = mark(world, contract.name, sim.bar) if units[contract] else 0
+            worth = units[contract] * marked * 100
             assert cash + worth == books.realized_by.get(contract, 0) + unrealized
         fees = [p for p in result.ledger if p.account not in ("capital", "premium", "settlement")]
         assert -sum(p.amount for p in fees) == books.charges
@@ -105,6 +128,9 @@ def test_money_is_conserved_at_every_bar_and_per_contract(
         assert books.charges - sum(sum(f.raw_charges.values()) for f in result.fills) == -sum(
             p.amount for p in fees if p.fill is None
         )
+        by_tag = [script(sim).gains(tag) for tag in ("", *TAGS)]
+        assert sum(realized for realized, _ in by_tag) == books.realized
+        assert sum(unrealized for _, unrealized in by_tag) == books.unrealized
         by_hand.append(books.equity)
     assert sim.result.equity().tolist() == by_hand
     assert sim.result.closed == [(last, by_hand[last]) for last in sim.grid.lasts]
@@ -120,15 +146,20 @@ _moves = st.lists(
 
 
 @few
-@given(worlds(), programs(), slippages, st.booleans(), _moves)
+@given(worlds(), programs(), slippages, st.booleans(), rules, _moves)
 def test_jumping_stepping_pausing_and_rewinding_give_the_same_bytes(
-    world: World, program: Program, slippage: str, close: bool, moves: list[tuple[str, int]]
+    world: World,
+    program: Program,
+    slippage: str,
+    close: bool,
+    rules: Rules,
+    moves: list[tuple[str, int]],
 ) -> None:
-    jumped = simulation(world, program, slippage, close).run()
-    stepped = simulation(world, program, slippage, close)
+    jumped = simulation(world, program, slippage, close, rules).run()
+    stepped = simulation(world, program, slippage, close, rules)
     while not stepped.finished:
         stepped.step()
-    walked = simulation(world, program, slippage, close)
+    walked = simulation(world, program, slippage, close, rules)
     for move, bars in moves:
         note(f"{move} {bars} from {walked.bar}")
         if move == "step":
@@ -144,16 +175,18 @@ def test_jumping_stepping_pausing_and_rewinding_give_the_same_bytes(
     assert script(jumped).seen == script(stepped).seen == script(walked).seen
     assert jumped.result.equity().tolist() == walked.result.equity().tolist()
     assert jumped.result.log == stepped.result.log == walked.result.log
+    assert jumped.result.ambiguous == stepped.result.ambiguous == walked.result.ambiguous
+    assert orders(jumped) == orders(stepped) == orders(walked)
 
 
 @few
-@given(worlds(), programs(), st.booleans(), st.data())
+@given(worlds(), programs(), st.booleans(), rules, st.data())
 def test_a_pause_asked_for_in_any_hook_changes_nothing(
-    world: World, program: Program, close: bool, data: st.DataObject
+    world: World, program: Program, close: bool, rules: Rules, data: st.DataObject
 ) -> None:
-    whole = simulation(world, program, "default", close).run()
+    whole = simulation(world, program, "default", close, rules).run()
     pauses = data.draw(st.sets(st.integers(0, max(len(script(whole).seen) - 1, 0)), max_size=5))
-    paused = simulation(world, program, "default", close)
+    paused = simulation(world, program, "default", close, rules)
     strategy = script(paused)
     plain = strategy.look
 
@@ -172,90 +205,126 @@ def test_a_pause_asked_for_in_any_hook_changes_nothing(
 def _until(sim: Simulation, world: World, bar: int) -> Any:
     """What is known at the end of a bar, from a simulation that has gone on."""
     fate = [f for f in fills(sim) if f[0] // 4 <= bar]
-    placed = [o[:3] + o[4:7] for o in orders(sim) if o[1] <= sim.grid.end(bar)]
+    until = sim.grid.end(bar)
+    placed = [_as_of(o, until) for o in sim.result.orders if o.time <= until]
     seen = [s for s in script(sim).seen if s[1] <= bar and s[2] <= sim.grid.end(bar)]
     trace = [s for s in seen if s[0] != "over"]
     postings = [p[:2] + p[3:] for p in sim.result.ledger if p.bar <= bar]
     return fate, placed, _of_listed(world, trace), postings, sim.result.equity()[: bar + 1].tolist()
 
 
+def _as_of(order: Any, time: int) -> tuple[Any, ...]:
+    """What an order was at a time, its later changes undone."""
+    terms = [tuple(c[1:]) for c in order.changes if c[0] > time]
+    now = order.raw_trigger if order.type != "trail" else 0, order.raw_price, order.qty
+    changed = sum(c[0] <= time for c in order.changes)
+    wish = order.id, order.time, order.contract.name, order.type, order.kind, order.parent
+    return (*wish, changed, *(terms[0] if terms else now))
+
+
 def _of_listed(world: World, trace: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
     """A trace without the prices of contracts that are never seen: they come with the data."""
     names = [str(o.spec) for o in world.options if o.listed]
     return [
-        (*s[:4], {n: p for n, p in zip(names, s[4], strict=True) if p is not None}, s[5])
+        (*s[:4], {n: p for n, p in zip(names, s[4], strict=True) if p is not None}, *s[5:])
         for s in trace
     ]
 
 
 @many
-@given(worlds(), programs(), slippages, st.booleans(), st.data())
+@given(worlds(), programs(), slippages, st.booleans(), rules, st.data())
 def test_another_future_changes_nothing_before_it(
-    world: World, program: Program, slippage: str, close: bool, data: st.DataObject
+    world: World, program: Program, slippage: str, close: bool, rules: Rules, data: st.DataObject
 ) -> None:
     bar = data.draw(st.integers(0, world.n - 1), "bar")
     other = another_future(world, bar, data.draw(st.integers(0, 2**32), "seed"))
-    here = simulation(world, program, slippage, close).run()
-    there = simulation(other, program, slippage, close).run()
+    here = simulation(world, program, slippage, close, rules).run()
+    there = simulation(other, program, slippage, close, rules).run()
     assert _until(here, world, bar) == _until(there, other, bar)
 
 
 @few
-@given(worlds(), programs(), slippages, st.data())
+@given(worlds(), programs(), slippages, rules, st.data())
 def test_data_that_end_earlier_change_nothing_before(
-    world: World, program: Program, slippage: str, data: st.DataObject
+    world: World, program: Program, slippage: str, rules: Rules, data: st.DataObject
 ) -> None:
     count = data.draw(st.integers(1, len(world.days)), "sessions")
     short = first_sessions(world, count)
-    here = simulation(world, program, slippage).run()
-    there = simulation(short, program, slippage).run()
+    here = simulation(world, program, slippage, rules=rules).run()
+    there = simulation(short, program, slippage, rules=rules).run()
     assert _until(here, world, short.n - 1) == _until(there, short, short.n - 1)
 
 
 @many
-@given(worlds(), programs(), slippages, st.booleans())
+@given(worlds(), programs(), slippages, st.booleans(), rules)
 def test_every_fill_is_a_trade_that_was_possible(
-    world: World, program: Program, slippage: str, close: bool
+    world: World, program: Program, slippage: str, close: bool, rules: Rules
 ) -> None:
-    sim = simulation(world, program, slippage, close).run()
+    sim = simulation(world, program, slippage, close, rules).run()
     for f in sim.result.fills:
         if f.kind == "settlement":
             continue
-        bar = quad(world, f.contract.name, f.bar)
+        traded, order = option(world, f.contract.name), f.order
+        bar = traded.bars[f.bar]
         assert bar is not None, "nothing trades on a stale bar"
         side = 1 if f.qty > 0 else -1
-        on_path = f.raw_price - side * f.raw_slippage
-        assert bar[2] <= on_path <= bar[1]
-        assert f.raw_slippage >= 0
-        assert f.raw_price % 5 == 0
-        if f.reason == "open":
-            assert on_path == bar[0]
-        elif f.reason == "close":
-            assert on_path == bar[3]
-        elif f.reason == "trigger":
-            assert on_path == f.order.raw_trigger
-        elif f.reason == "gap":
-            assert on_path == bar[0]
-            assert side * on_path > side * f.order.raw_trigger
-        if f.order.kind == "stop":  # from the very fill it protects, and no earlier
-            assert f.order.parent is not None
-            assert f.point >= sim.result.fills[f.order.parent].point
+        if order.type in ("limit", "sl"):  # never worse than it says
+            assert f.raw_slippage == 0
+            assert side * f.raw_price <= side * order.raw_price
+        if traded.quotes is not None:
+            assert f.raw_slippage == 0
+            assert f.point % 4 == 3
+            assert f.raw_price == traded.quotes[f.bar][1 if side > 0 else 0] > 0
+            assert f.reason in ("quote", "limit", "trigger", "trigger-passed")
+        else:
+            _on_the_path(f, bar, rules)
+        if order.parent is not None:  # from the very fill it protects, and no earlier
+            entry = sim.result.fills[order.parent]
+            assert f.point >= (entry.point if traded.quotes is None else 4 * entry.bar + 4)
         elif not close:
-            assert sim.grid.time(f.bar) >= f.order.time
-        assert (
-            f.point % 4 == 0
-            or on_path in (path_of(bar)[f.point % 4], f.order.raw_trigger)
-            or (f.reason == "trigger-passed")
-        )
+            assert sim.grid.time(f.bar) >= order.time
+        assert all(sim.grid.time(f.bar) >= c[0] for c in order.changes)
     assert [f.point for f in sim.result.fills] == sorted(f.point for f in sim.result.fills)
 
 
+def _on_the_path(f: Any, bar: Any, rules: Rules) -> None:
+    order, side, corner = f.order, 1 if f.qty > 0 else -1, f.point % 4
+    at_close = rules.stop_check == "close" and f.kind != "entry" and order.type in ("slm", "trail")
+    on_path = f.raw_price - side * f.raw_slippage
+    assert bar[2] <= on_path <= bar[1]
+    assert f.raw_slippage >= 0
+    assert f.raw_price % TICK == 0
+    if f.reason == "open":
+        assert (on_path, corner) == (bar[0], 0)
+    elif f.reason == "close":
+        assert (on_path, corner) == (bar[3], 3)
+    elif f.reason == "trigger":
+        assert on_path == (bar[0] if at_close else order.raw_trigger)
+    elif f.reason == "gap":
+        assert (on_path, corner) == (bar[0], 0)
+        assert side * on_path > side * order.raw_trigger
+    elif f.reason == "limit":
+        assert on_path == order.raw_price or order.parent is not None
+    else:
+        assert f.reason == "trigger-passed"
+        assert side * on_path > side * order.raw_trigger
+    if order.type == "limit" or (order.type == "sl" and f.reason in ("limit", "open")):
+        by = 0 if rules.limit_touch else TICK
+        best = bar[2] if side > 0 else bar[1]
+        assert side * best <= side * order.raw_price - by, "the price went through"
+    corners = {path_of(bar)[corner]}
+    if corner in (1, 2) and f.kind != "entry":
+        corners |= {bar[1], bar[2]}  # by path policy
+    passed = f.reason == "trigger-passed" or (f.reason == "limit" and order.parent is not None)
+    assert corner == 0 or on_path in corners | {order.raw_trigger, order.raw_price} or passed
+
+
 @many
-@given(worlds(), programs(), slippages)
+@given(worlds(), programs(), slippages, rules)
 def test_no_exit_fills_twice_and_nothing_is_held_that_was_not_ordered(
-    world: World, program: Program, slippage: str
+    world: World, program: Program, slippage: str, rules: Rules
 ) -> None:
-    sim = simulation(world, program, slippage).run()
+    sim = simulation(world, program, slippage, rules=rules).run()
     result = sim.result
     assert len({f.order.id for f in result.fills}) == len(result.fills)
     held: dict[str, int] = defaultdict(int)
@@ -265,10 +334,13 @@ def test_no_exit_fills_twice_and_nothing_is_held_that_was_not_ordered(
         if f.kind != "entry":  # it closes, and no more than there is
             assert held[name] * f.qty < 0
             assert abs(f.qty) <= abs(held[name])
-        if f.kind == "stop" and f.order.parent is not None:
+        if f.order.parent is not None:
             closed[f.order.parent] += abs(f.qty)
             assert closed[f.order.parent] <= abs(result.fills[f.order.parent].qty)
-        assert abs(f.qty) <= abs(f.order.qty)
+        if f.kind in ("stop", "target") and f.order.parent is None:
+            assert f.qty == -held[name], "it is for the whole position"
+        else:
+            assert abs(f.qty) <= abs(f.order.qty)
         held[name] += f.qty
     expired = [o for o in world.options if o.expiry <= world.days[-1].date]
     assert all(held[str(o.spec)] == 0 for o in expired), "flat after settlement"
@@ -277,3 +349,4 @@ def test_no_exit_fills_twice_and_nothing_is_held_that_was_not_ordered(
     }
     working = [o for o in result.orders if o.status == "working"]
     assert not any(o.contract.expiry and o.contract.expiry <= sim.desk.today for o in working)
+    assert all(held[o.contract.name] * o.qty < 0 for o in working if o.kind in ("stop", "target"))
