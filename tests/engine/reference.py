@@ -155,9 +155,7 @@ class Reference(Books):
             return order.first_since // 4 <= self.bar
         if order.last_day is None:
             return False
-        days = self.world.days
-        later = days[number + 1].date if number + 1 < len(days) else None
-        return order.last_day <= self.today or (later is not None and order.last_day < later)
+        return all(order.last_day < day.date for day in self.world.days[number + 1 :])
 
     def due(self, day: date, opened: int, closed: int) -> list[tuple[str, int, Actions]]:
         out = []
@@ -204,9 +202,13 @@ class Reference(Books):
         how, minutes = w.rule
         midnight = self.midnight(self.today)
         close = self.starts[self.bar] + w.step * MIN
-        first = midnight + minutes * MIN if how == "after" else close - minutes * MIN
-        first = max(first, self.opened)
-        bars = [w.index[i] for i in range(self.bar + 1) if self.starts[i] >= first and w.index[i]]
+        first = midnight + minutes * MIN if how == "after" else close - minutes * MIN + 1
+        length = 0 if how == "after" else w.step * MIN  # of a window: bars that end in it
+        bars = [
+            w.index[i]
+            for i in range(self.bar + 1)
+            if self.starts[i] + length >= first and self.starts[i] >= self.opened and w.index[i]
+        ]
         if how == "after":
             return bars[0][0]  # type: ignore[index]
         return half_up(Fraction(sum(sum(b) for b in bars if b), 4 * len(bars)))
@@ -392,9 +394,11 @@ class Reference(Books):
         bought = [leg for leg in legs if leg[1] > 0]
         for option, lots in bought + [leg for leg in legs if leg[1] < 0]:
             waits = lots < 0 and bool(bought) and not a.atomic
-            since = NEVER if waits else self.next_point("market")
+            since = self.next_point("limit" if a.atomic else "market")  # atomic: at an open
             leg = self.place(option, lots * option.lot, "market", "entry", since=since,
                              until=self.until(), tif="day", tag=a.tag, mates=mates)  # fmt: skip
+            if waits:
+                leg.start_over(NEVER)
             mates.legs.append(leg)
 
     def release(self, mates: Combo, point: int) -> None:
@@ -404,7 +408,6 @@ class Reference(Books):
                 if leg.since == NEVER:
                     at_open = not self.fill_at_close and leg.option.quotes is None
                     leg.start_over(-(-point // 4) * 4 if at_open else point)
-                    leg.first_since = leg.since
 
     def modify(self, a: Action) -> None:
         order = self.order(a)
@@ -416,7 +419,7 @@ class Reference(Books):
             fits.add("lots")
         if not given or not given <= fits:
             raise Refused("OrderError")
-        order.changes.append((self.now, order.trigger, order.price, order.qty))
+        order.changes.append((self.now, order.trigger, order.price, order.asked))
         if "trigger" in given:
             order.trigger = self.price(order.option, a.offset)
         if "price" in given:
@@ -464,13 +467,11 @@ class Reference(Books):
             while self.trade_one(point):
                 pass
         fills = list(range(before, len(self.fills)))
-        rejected = []
-        for order in self.working():
-            if order.status == "working" and order.until is not None and order.until <= bar:
-                order.status = "rejected"
-                rejected.append(order)
-                if order.mates is not None:
-                    self.dissolve(order.mates)
+        rejected = [o for o in self.working() if o.until is not None and o.until <= bar]
+        for order in rejected:
+            order.status = "rejected"
+        for mates in dict.fromkeys(o.mates for o in rejected if o.mates is not None):
+            self.dissolve(mates)
         for number in fills:
             self.act(f"fill {number}", self.program.fills.get(number, ()))
         for order in rejected:
@@ -482,10 +483,10 @@ class Reference(Books):
         for leg in mates.legs:
             if leg.status == "working":
                 leg.status = "cancelled"
-        for leg in mates.legs:
-            if leg.status == "filled":
-                qty = -sum(f.qty for f in self.fills if f.order is leg)
-                self.place(leg.option, qty, "market", "exit", since=4 * (self.bar + 1))
+        for fill in self.fills:
+            if fill.order in mates.legs:
+                since = 4 * (self.bar + 1)
+                self.place(fill.order.option, -fill.qty, "market", "exit", since=since)
 
     def trade_one(self, point: int) -> bool:
         for order in self.working():
@@ -538,12 +539,13 @@ class Reference(Books):
     def count_if_ambiguous(self, order: RefOrder, point: int) -> None:
         """Note a bar whose order of prices has decided between a stop and a target."""
         bar = order.option.bars[point // 4]
-        if order.parent is None or point % 4 == 0 or bar is None:
+        if order.parent is None or point % 4 == 0 or bar is None or order.option.quotes:
             return
         for other in self.working():
             opposed = (other.type == "limit") != (order.type == "limit")
-            if other.parent == order.parent and opposed and bar[2] <= other.level <= bar[1]:
-                self.ambiguous.add((point // 4, str(order.option.spec)))
+            if other.parent == order.parent and opposed:
+                if bar[2] <= other.level_before(point) <= bar[1]:
+                    self.ambiguous.add((point // 4, str(order.option.spec)))
 
     def shrink(self, option: Option, closed: list[tuple[int, int]]) -> None:
         """Keep exits no larger than what they are for."""

@@ -30,7 +30,7 @@ Skipped = Literal["skipped"]  # a stop-limit that the price has jumped over
 Terms = tuple[str, Fraction]  # of a bracket: "price" (raw), "%" or "pts"
 
 
-@dataclass
+@dataclass(eq=False)
 class RefOrder:
     """`qty` is what is left of what was `asked`."""
 
@@ -50,6 +50,7 @@ class RefOrder:
     parent: int | None = None
     start_price: int | None = None
     best: int = 0  # of a trailing stop: the best price since its entry
+    best_before: int = 0  # and without the newest point
     tif: str = "gtc"
     last_day: date | None = None
     tag: str = ""
@@ -85,13 +86,19 @@ class RefOrder:
             return away(self.trail, self.best, -1 if self.buys else 1)
         return self.price if self.type == "limit" else self.trigger
 
+    def level_before(self, point: int) -> int:
+        """Where it was as the price moved to a point."""
+        if self.type == "trail" and self.trail is not None and self.looked == point:
+            return away(self.trail, self.best_before, -1 if self.buys else 1)
+        return self.level
+
     def start_over(self, since: int) -> None:
         """Forget what it has seen; it works from a later point."""
         self.since, self.looked, self.start_price = since, since - 1, None
         self.begun, self.triggered = False, ""
 
 
-@dataclass
+@dataclass(eq=False)
 class Combo:
     """Legs that were ordered together, buys first."""
 
@@ -135,7 +142,7 @@ def look(order: RefOrder, point: int, rules: Rules) -> Trade | Skipped | None:
     """What the order does at a point."""
     if point < order.since or point <= order.looked:
         return None
-    order.looked = point
+    order.looked, order.best_before = point, order.best
     number, corner = divmod(point, 4)
     bar = order.option.bars[number]
     if bar is None:
