@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 from collections.abc import Mapping
 from datetime import date, timedelta
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from hypothesis import strategies as st
 
@@ -80,9 +80,9 @@ class Program(NamedTuple):
 class Rules(NamedTuple):
     """Options of a run."""
 
-    path: str = "nearest"
+    path: Literal["nearest", "pessimistic", "optimistic"] = "nearest"
     limit_touch: bool = False
-    stop_check: str = "touch"
+    stop_check: Literal["touch", "close"] = "touch"
 
 
 PLAIN = Rules()
@@ -267,8 +267,8 @@ class Scripted(Strategy):
             self.combo(legs, atomic=a.atomic, tag=a.tag)
         elif a.verb == "combo":
             kinds = {1: Buy, -1: Sell}
-            legs = [kinds[side](self.pick(which), lots) for which, side, lots in a.legs]
-            self.combo(legs, atomic=a.atomic, tag=a.tag)
+            picked = [kinds[side](self.pick(which), lots) for which, side, lots in a.legs]
+            self.combo(picked, atomic=a.atomic, tag=a.tag)
         elif a.verb in ("cancel_order", "modify_order"):
             self.change(a)
         else:

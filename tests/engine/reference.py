@@ -543,9 +543,9 @@ class Reference(Books):
             return
         for other in self.working():
             opposed = (other.type == "limit") != (order.type == "limit")
-            if other.parent == order.parent and opposed:
-                if bar[2] <= other.level_before(point) <= bar[1]:
-                    self.ambiguous.add((point // 4, str(order.option.spec)))
+            reached = bar[2] <= other.level_before(point) <= bar[1]
+            if other.parent == order.parent and opposed and reached:
+                self.ambiguous.add((point // 4, str(order.option.spec)))
 
     def shrink(self, option: Option, closed: list[tuple[int, int]]) -> None:
         """Keep exits no larger than what they are for."""

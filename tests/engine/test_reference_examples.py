@@ -62,10 +62,7 @@ def by_engine(world: World, program: Program, slippage: str, close: bool, r: Rul
     assert isinstance(sim.strategy, Scripted)
     result = sim.result
     return Played(
-        [
-            (*divmod(f.point, 4), f.qty, f.raw_price, f.reason, f.kind)  # type: ignore[misc]
-            for f in result.fills
-        ],
+        [(*divmod(f.point, 4), f.qty, f.raw_price, f.reason, f.kind) for f in result.fills],
         [(o.type, o.kind, o.status) for o in result.orders],
         [(o.raw_trigger, o.raw_price) for o in result.orders],
         [tuple(c[1:]) for o in result.orders for c in o.changes],  # type: ignore[misc]
@@ -98,7 +95,8 @@ def play(request: pytest.FixtureRequest) -> Play:
         world = market([bars, *more], quotes, volume, sessions)
         by_bar = {b: a if isinstance(a, tuple) and not isinstance(a, Action) else (a,)
                   for b, a in actions.items()}  # fmt: skip
-        return request.param(world, Program(bars=by_bar), slippage, close, Rules(**rules))
+        by: Play = request.param
+        return by(world, Program(bars=by_bar), slippage, close, Rules(**rules))
 
     return run
 
