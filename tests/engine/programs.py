@@ -263,11 +263,13 @@ class Scripted(Strategy):
             for right in ("CE", "PE"):
                 self.sell(self.get_atm(right), **self.terms(a, None))
         elif a.verb == "strangle":
-            legs = [Sell(self.get_atm(right), a.lots) for right in ("CE", "PE")]
+            legs: list[Buy | Sell] = [Sell(self.get_atm(right), a.lots) for right in ("CE", "PE")]
             self.combo(legs, atomic=a.atomic, tag=a.tag)
         elif a.verb == "combo":
-            kinds = {1: Buy, -1: Sell}
-            picked = [kinds[side](self.pick(which), lots) for which, side, lots in a.legs]
+            kinds: dict[int, type[Buy] | type[Sell]] = {1: Buy, -1: Sell}
+            picked: list[Buy | Sell] = [
+                kinds[side](self.pick(which), lots) for which, side, lots in a.legs
+            ]
             self.combo(picked, atomic=a.atomic, tag=a.tag)
         elif a.verb in ("cancel_order", "modify_order"):
             self.change(a)
