@@ -654,6 +654,15 @@ def test_a_combo_of_which_a_leg_cannot_trade_is_given_up(play: Play) -> None:
     assert play([300] * 8, {0: SPREAD}, stale).fills == []
 
 
+@pytest.mark.parametrize("when", [0, 2])
+def test_a_sale_does_not_go_without_a_buy_that_was_cancelled(play: Play, when: int) -> None:
+    """Before the other buy has traded, or after it: its mates are given up all the same."""
+    spread, drop = combo((0, -1), (1, 1), (2, 1)), cancel(1)
+    actions: dict[int, Any] = {0: (spread, drop)} if when == 0 else {0: spread, when: drop}
+    played = play([200] * 8, actions, [300] * 8, [300, *[None] * 7])
+    assert played.fills == [(1, 0, 50, 300, "open", "entry"), (6, 0, -50, 300, "open", "exit")]
+
+
 def test_an_atomic_combo_waits_for_all(play: Play) -> None:
     both = combo((0, -1), (1, 1), atomic=True)
     first, second = [200, 200, None, 190, 180], [300, None, 310, 320, 330]
