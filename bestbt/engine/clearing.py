@@ -209,8 +209,8 @@ class Clearing:
             for other in combo.orders:
                 if other.status == "working" and other.since > point:
                     columns = other.contract.columns
-                    quoted = columns is not None and columns.quoted
-                    other.since = point if quoted else -(-point // POINTS) * POINTS
+                    anywhere = desk.fill_at_close or (columns is not None and columns.quoted)
+                    other.since = point if anywhere else -(-point // POINTS) * POINTS
                     desk.exchange.renew(other)
 
     # Rolls

@@ -152,6 +152,7 @@ class Desk(Dealing):
                 self.note("refused", f"combo({contract.name}): {refusal}")
                 return []
         bar = self.clock.bar
+        at_close = self.at_close and not atomic
         orders = [
             Order(
                 len(self.orders) + i,
@@ -161,7 +162,7 @@ class Desk(Dealing):
                 kind="entry",
                 placed=bar,
                 time=self.now,
-                since=POINTS * (bar + 1),
+                since=POINTS * (bar + 1) - at_close,
                 until=bar + self.max_wait,
                 tag=tag,
                 why=self.why,
@@ -313,8 +314,11 @@ class Desk(Dealing):
         return found
 
     def end(self, order: Order, status: OrderStatus, reason: str) -> None:
-        """Take a working order off the exchange; of a roll, see to the other leg."""
+        """Take a working order off the exchange; see to the other legs of what it belongs to."""
         super().end(order, status, reason)
+        combo = self.combos.pop(order.id, None) if self.combos and status == "lapsed" else None
+        if combo is not None:
+            self.undo(combo)
         roll = self.rolls.pop(order.id, None) if self.rolls else None
         if roll is None:
             return
@@ -453,7 +457,10 @@ class Desk(Dealing):
     def undo(self, combo: Combo) -> None:
         """Leave the legs of a combo that have traded: it will not be whole."""
         for filled in combo.filled:
-            self.place(filled.contract, -filled.qty, LEAVE, "exit", filled.tag)
+            if not filled.contract.is_expired:
+                exit = self.place(filled.contract, -filled.qty, LEAVE, "exit", filled.tag)
+                exit.since = POINTS * (self.clock.bar + 1)  # also where others trade at the close
+                self.exchange.renew(exit)
         combo.filled.clear()
 
     def _unblock(self, scope: Scope) -> None:

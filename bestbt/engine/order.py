@@ -184,8 +184,8 @@ class Combo:
 
     @property
     def waits(self) -> bool:
-        """Whether something is still to be bought."""
-        return any(o.qty > 0 and o.status == "working" for o in self.orders)
+        """Whether something is still to be bought, or can be bought no more."""
+        return any(o.qty > 0 and o.status != "filled" for o in self.orders)
 
 
 class Change(NamedTuple):

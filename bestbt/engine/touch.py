@@ -432,7 +432,8 @@ class _Then(Watch):
         return "trigger-passed" if first and beyond else "trigger"
 
     def level(self, point: Point) -> RawPrice:
-        return self.trigger.level(point)
+        at = self.trigger.fire  # from there on it follows no more
+        return self.trigger.level(point if at is None or at > point else at)
 
 
 _PLAIN: dict[str, type[Watch]] = {

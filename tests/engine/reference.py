@@ -145,9 +145,14 @@ class Reference(Books):
                 self.settle(day)
                 for order in self.working():
                     if self.lapses(order, number):
-                        order.status = "lapsed"
+                        self.lapse(order)
                 self.round_taxes()
             self.equity.append(self.worth())
+
+    def lapse(self, order: RefOrder) -> None:
+        order.status = "lapsed"
+        if order.mates is not None:
+            self.give_back(order.mates)
 
     def lapses(self, order: RefOrder, number: int) -> bool:
         """Whether an order ends with a session."""
@@ -184,10 +189,10 @@ class Reference(Books):
             point = 4 * self.bar + 3
             self.book(RefFill(point, order, -qty, worth, 0, "settlement", "settlement"))
             gone.append(option)
+        self.expired_before = until + timedelta(days=1)
         for order in self.working():
             if order.option.expiry <= until:
-                order.status = "lapsed"
-        self.expired_before = until + timedelta(days=1)
+                self.lapse(order)
         for option in gone:
             name = str(option.spec)
             self.act(f"expiry {name}", self.program.expiry)
@@ -200,17 +205,17 @@ class Reference(Books):
             here = w.index[self.bar]
             return here[0] if here is not None else self.last_price(w.index) or 0
         how, minutes = w.rule
-        midnight = self.midnight(self.today)
-        close = self.starts[self.bar] + w.step * MIN
-        first = midnight + minutes * MIN if how == "after" else close - minutes * MIN + 1
-        length = 0 if how == "after" else w.step * MIN  # of a window: bars that end in it
-        bars = [
-            w.index[i]
-            for i in range(self.bar + 1)
-            if self.starts[i] + length >= first and self.starts[i] >= self.opened and w.index[i]
-        ]
+        today = [i for i in range(self.bar + 1) if self.starts[i] >= self.opened and w.index[i]]
         if how == "after":
-            return bars[0][0]  # type: ignore[index]
+            after = self.midnight(self.today) + minutes * MIN
+            for i in today:
+                bar = w.index[i] or (0, 0, 0, 0)
+                if self.starts[i] >= after:
+                    return bar[0]
+                if self.starts[i] + w.step * MIN > after:  # of this bar only the end is after it
+                    return bar[3]
+        begins = self.starts[self.bar] + (w.step - minutes) * MIN
+        bars = [w.index[i] for i in today if self.starts[i] + w.step * MIN > begins]
         return half_up(Fraction(sum(sum(b) for b in bars if b), 4 * len(bars)))
 
     # Hooks
@@ -483,8 +488,15 @@ class Reference(Books):
         for leg in mates.legs:
             if leg.status == "working":
                 leg.status = "cancelled"
+        self.give_back(mates)
+
+    def give_back(self, mates: Combo) -> None:
+        """Exit what a combo has traded, once, unless it has settled."""
+        if mates.given_back:
+            return
+        mates.given_back = True
         for fill in self.fills:
-            if fill.order in mates.legs:
+            if fill.order in mates.legs and fill.order.option.expiry >= self.expired_before:
                 since = 4 * (self.bar + 1)
                 self.place(fill.order.option, -fill.qty, "market", "exit", since=since)
 

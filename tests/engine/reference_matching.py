@@ -104,6 +104,7 @@ class Combo:
 
     legs: list[RefOrder]
     atomic: bool
+    given_back: bool = False
 
 
 def half_up(x: Fraction) -> int:
