@@ -20,7 +20,7 @@ from bestbt.engine.prices import PriceColumns
 from bestbt.engine.pricing import Bools, Floats, Greeks, greeks, implied_vol
 from bestbt.units import POINTS, Ordinal, Price, RawPrice, Right
 
-__all__ = ["NEVER", "Board", "Reference", "Rows"]
+__all__ = ["NEVER", "NO_ROWS", "Board", "Reference", "Rows"]
 
 Ints: TypeAlias = npt.NDArray[np.int64]
 
@@ -102,6 +102,9 @@ def _feed(columns: PriceColumns | None) -> _Feed:
     if columns is None:
         return None
     return columns, columns.points.data, columns.live.data, columns.first, columns.n - 1
+
+
+NO_ROWS = Rows(())  # shared: to make one takes longer than to find an option
 
 
 class Board:

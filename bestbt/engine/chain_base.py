@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from datetime import date
 from typing import Any, Literal, Protocol, TypeAlias, get_args
 
-from bestbt.engine.board import NEVER, Board, Reference, Rows
+from bestbt.engine.board import NEVER, NO_ROWS, Board, Reference, Rows
 from bestbt.engine.contract import Contract
 from bestbt.engine.expiries import ExpiryCalendar
 from bestbt.engine.grid import Clock, Grid
@@ -89,7 +89,7 @@ class ChainBase:
         # Compared as integers, so that a tie between two strikes is a tie.
         self._raw: list[RawPrice] = [round(k * spot.spec.scale) for k in self._strikes]
         self._closing: Ns | None = None  # when the expiry's last bar ends
-        self._listed = Rows(())
+        self._listed = NO_ROWS
         self._listed_at: tuple[Ordinal, Ordinal] = (0, 0)  # bars in which it stays as it is
         self._boards: dict[int, Board] = {}  # of one moment, by max_age
         self._boards_at: tuple[Ordinal, Ns] = (-2, 0)

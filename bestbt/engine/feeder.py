@@ -116,8 +116,10 @@ class PriceFeeder:
             fill = self.clearing.execute(trade)
             if fill is not None:
                 fills.append(fill)
-        waited = desk.exchange.waited_out(bar) if working else ()
-        rejected = [order for order in waited if self.clearing.wait_is_over(order, bar)]
+        rejected = []
+        if working:
+            waited = desk.exchange.waited_out(bar)
+            rejected = [o for o in waited if self.clearing.wait_is_over(o, bar)]
         for fill in fills:
             if self._on_fill is not None:
                 self._on_fill(fill)

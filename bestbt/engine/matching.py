@@ -142,7 +142,7 @@ class SimulatedExchange:
             if until is not None and POINTS * until + POINTS < end:
                 end = POINTS * until + POINTS
             fire = found.fire
-            if fire is None:
+            if fire is None and found.seen < end:
                 fire = found.look(end)
             if fire is not None and fire < end:
                 end = fire - fire % POINTS + POINTS
@@ -153,7 +153,7 @@ class SimulatedExchange:
         best, first = None, POINTS * bar + POINTS
         for found in self._watches:  # in order of id: of two at one point the first stands
             fire = found.fire
-            if fire is None:
+            if fire is None and found.seen < first:
                 fire = found.look(first)
             if fire is not None and fire < first:
                 best, first = found, fire
