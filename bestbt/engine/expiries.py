@@ -74,7 +74,12 @@ class ExpiryCalendar:
                 if not left:
                     return expiry.day
                 left -= 1
+        advice = "Import more expiries, or ask for a nearer one."
+        if any(e.first > bar for e in self._all[bisect_left(self._days, first) :]):
+            advice = (
+                "More are listed later in the data: ask `self.expiries()` what there is by now."
+            )
         raise ExpiryNotFound(
             f"No {self.symbol} {what} number {n} on or after {first}: {n - left} are listed from "
-            "there on. Import more expiries, or ask for a nearer one."
+            f"there on. {advice}"
         )

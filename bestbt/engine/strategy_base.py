@@ -97,11 +97,12 @@ class StrategyBase(Blocking):
 
     def dte(self, contract: Contract) -> int | None:
         """Sessions left until a contract's expiry, 0 on its day; None where nothing expires."""
-        return contract.dte
+        return _contract_of("dte", contract).dte
 
     def dte_calendar(self, contract: Contract) -> int | None:
         """Calendar days until a contract's expiry, 0 on its day; None where nothing expires."""
-        return None if contract.expiry is None else (contract.expiry - self.today).days
+        expiry = _contract_of("dte_calendar", contract).expiry
+        return None if expiry is None else (expiry - self.today).days
 
     # Contracts
 

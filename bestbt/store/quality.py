@@ -48,7 +48,7 @@ RULES: dict[str, str] = {
     "no-spot": "a snapshot without the index",
     "no-quote": "neither a quote nor a trade that day: nothing to store",
     "unchanged": "no quote, and no trade since the row before: the bar is stale",
-    "one-sided": "a bid or an ask alone, and no price was known yet",
+    "one-sided": "a bid or an ask alone, and no price of that day was known yet",
     "other-index": "an index that bestbt knows no options of",
     "no-close": "the close is missing or no number",
     "synthetic-index": "the store's index is made up: a real close is not its close",
@@ -57,7 +57,7 @@ RULES: dict[str, str] = {
     "duplicate-close-conflict": "another close of the same day: the last in the file was stored",
     # repaired
     "mid-price": "no trade that day: the price is the middle of bid and ask",
-    "price-carried": "no trade that day and one quote alone: the last known price stands",
+    "price-carried": "no trade that day and one quote alone: the last price of that day stands",
     "volume-fell": "the day's volume was lower than before: stored as no growth",
     "symbol-given": "the file's instrument name was replaced by the symbol given",
     "extremes-mended": "high or low did not enclose the bar's prices; they were widened to do so",

@@ -116,6 +116,24 @@ def test_a_strike_is_not_found_before_it_is_listed() -> None:
     simulate(script(b1=lambda s, c: s.option(100, "CE")), feed)
 
 
+def test_an_expiry_is_not_found_before_it_is_listed() -> None:
+    """Whoever asks too early is not told to import what the store has."""
+    feed = MemoryFeed("NIFTY", [DAY], minutes=3)
+    feed.add_index([100] * 3)
+    feed.add_option("2024-01-04", 100, "CE", [5, 5], first=1)
+    with pytest.raises(ExpiryNotFound, match=r"0 are listed from there on\. More are listed later"):
+        simulate(script(b0=lambda s, c: s.get_atm("CE")), feed)
+    with pytest.raises(ExpiryNotFound, match=r"1 are listed from there on\. Import more expiries"):
+        simulate(script(b1=lambda s, c: s.get_weekly_expiry(1)), feed)
+
+
+def test_the_days_left_of_nothing_are_refused() -> None:
+    """A picker that finds nothing returns None."""
+    for verb in ("dte", "dte_calendar"):
+        with pytest.raises(OrderError, match=rf"{verb}\(None\): a contract .* is needed"):
+            simulate(script(b0=lambda s, c, v=verb: getattr(s, v)(None)), market(5, 5))
+
+
 class Tuned(Strategy):
     stop = "25%"
     lots = param(1, min=1, max=5)

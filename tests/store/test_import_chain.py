@@ -254,6 +254,25 @@ def test_a_day_of_dirt(store: Store, tmp_path: Path) -> None:
     assert index["close"].tolist() == [11300, 11301, 11302, 11303, 11304, 11305]
 
 
+def test_a_lone_quote_does_not_make_yesterdays_price_new(store: Store, tmp_path: Path) -> None:
+    """It was live, and its price of the day before was picked by as if it were of this moment."""
+    put = side("10.00", "11.00", "10.50", "1", "75")
+    write(tmp_path, "15:15", "11300", side("149", "150", "149.45", "2", "150"), put)
+    monday = {"day": "29-07-2019"}
+    write(tmp_path, "10:30", "11310", side("60.80"), put, **monday)
+    write(tmp_path, "10:45", "11311", side("60.80", last="250", volume="1"), put, **monday)
+    write(tmp_path, "11:00", "11312", side("60.85"), put, **monday)
+    report = imported(store, tmp_path)
+    assert report.quarantined == {"one-sided": 1}
+    assert report.repaired["price-carried"] == 1
+    prices = store.prices("NIFTY 2019-08-01 11300 CE", bar="15min")
+    assert {f"{time:%d %H:%M}": row.close for time, row in prices.iterrows()} == {
+        "26 15:00": 149.45,
+        "29 10:30": 250.0,
+        "29 10:45": 250.0,
+    }
+
+
 def test_a_market_that_falls_is_believed(store: Store, tmp_path: Path) -> None:
     for n in range(20):
         stamp = (datetime(2019, 7, 26, 9, 30) + timedelta(minutes=15 * n)).strftime("%H:%M")

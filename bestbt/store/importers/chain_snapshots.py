@@ -368,7 +368,8 @@ def _live(rows: pd.DataFrame, tz: str) -> tuple[pd.DataFrame, dict[str, _I64], d
 
     A row has a quote, or was traded since the contract's row before it that day. Its price is the
     last one traded that day; with none, the middle of its quotes; with one side only, the price
-    known before. The volume of a bar is what the day's volume grew by; the vendor counts lots.
+    known before on that day: one of an earlier day would be seen as new, and picked by. The volume
+    of a bar is what the day's volume grew by; the vendor counts lots.
     """
     rows = rows.sort_values(["code", "start"], kind="stable").reset_index(drop=True)
     rows["day"] = local_days(rows["start"].to_numpy(), tz)
@@ -384,7 +385,7 @@ def _live(rows: pd.DataFrame, tz: str) -> tuple[pd.DataFrame, dict[str, _I64], d
     both = (rows["bid"] > 0) & (rows["ask"] > 0)
     middle = np.floor((rows["bid"] + rows["ask"]) * 50 + 0.5 + 1e-6) / 100  # paise, halves up
     price = rows["last"].where(rows["last"] > 0, middle.where(both))
-    rows["price"] = price.where(quoted | traded).groupby(rows["code"]).ffill()
+    rows["price"] = price.where(quoted | traded).groupby(of_day).ffill()
     line = rows["line"].to_numpy()
     nothing = ~quoted & ~(rows["last"] > 0)
     unchanged = ~quoted & (rows["last"] > 0) & ~traded
