@@ -17,7 +17,7 @@ from pathlib import Path
 from statistics import median
 from typing import Literal, NamedTuple
 
-__all__ = ["Archive", "Deal", "Page", "Right", "Row", "bill", "by_delta", "by_strike", "forward"]
+__all__ = ["Archive", "Deal", "Page", "Right", "Row", "bill", "by_delta", "by_strike"]
 
 Right = Literal["CE", "PE"]
 NAME = re.compile(r"([A-Z]+)/(\d+[A-Z]{3}\d{4})/\1_(\d\d-\d\d-\d{4})\D(\d\d)\D(\d\d)\.csv$")
@@ -182,7 +182,7 @@ def by_strike(page: Page, right: Right, at: float) -> float:
     return min(priced, key=lambda k: (abs(k * 100 - at), k))
 
 
-def forward(page: Page) -> float:
+def _forward(page: Page) -> float:
     """Return strike + call − put in paise, where call and put cost nearly the same."""
     pairs = [
         (abs(page.rows[k, "CE"].price - page.rows[k, "PE"].price), k)
@@ -196,7 +196,7 @@ def forward(page: Page) -> float:
 def by_delta(page: Page, right: Right, wanted: float, expiry: date, now: datetime) -> float:
     """Return the strike whose delta, its sign aside, is nearest to a number."""
     left = datetime.combine(expiry, time(15, 30)) - now
-    years, on = left.total_seconds() / 60 / 525_600, forward(page)
+    years, on = left.total_seconds() / 60 / 525_600, _forward(page)
     deltas = {
         k: _delta(row.price, on, k * 100, years, right)
         for (k, r), row in page.rows.items()

@@ -12,6 +12,7 @@ from datetime import date, datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import numpy as np
@@ -189,6 +190,10 @@ def start(run: Run, bar: int) -> datetime:
     return run.grid.to_local(run.grid.time(bar)).replace(tzinfo=None)
 
 
+def key(contract: Any) -> tuple[float, Right]:
+    return contract.strike, contract.right
+
+
 def quote(row: Row, qty: int) -> int:
     return row.ask if qty > 0 else row.bid
 
@@ -208,7 +213,7 @@ def test_every_fill_is_a_quote_of_its_page(case: Any, runs: dict[Any, Run], raw:
         assert contract.expiry is not None
         page = raw.page(symbol, contract.expiry, closes)
         assert page is not None, (contract.name, closes)
-        row = page.rows[contract.strike, contract.right]  # type: ignore[index]
+        row = page.rows[key(contract)]
         assert round(fill.price * 100) == quote(row, fill.qty) > 0, (contract.name, closes, row)
         assert fill.slippage == 0
         before = raw.pages(symbol, start(run, fill.order.placed) + BAR)
@@ -224,12 +229,11 @@ def test_every_fill_is_a_quote_of_its_page(case: Any, runs: dict[Any, Run], raw:
 def test_what_expires_settles_and_is_gone(case: Any, runs: dict[Any, Run]) -> None:
     run, symbol = runs[case], case[1]
     left: Counter[Any] = Counter()
-    last: dict[Any, date] = {}
     for fill in run.result.fills:
         contract = fill.contract
         assert contract.expiry is not None
         left[contract] += fill.qty
-        day = last[contract] = start(run, fill.bar).date()
+        day = start(run, fill.bar).date()
         if fill.kind != "settlement":
             assert day <= contract.expiry
             continue
@@ -241,9 +245,8 @@ def test_what_expires_settles_and_is_gone(case: Any, runs: dict[Any, Run]) -> No
     end = run.grid.sessions[-1].day
     assert {c.name for c, qty in left.items() if qty} == set(run.open_positions["symbol"])
     assert all(c.expiry > end for c, qty in left.items() if qty)
-    assert not set(run.log[run.log["kind"] == "settlement"]["text"].str.contains("estimated")) - {
-        False
-    }
+    settled = run.log.loc[run.log["kind"] == "settlement", "values"]
+    assert {values["source"] for values in settled} == {"official"}
 
 
 @every
@@ -294,7 +297,7 @@ def mark(run: Run, raw: Archive, symbol: str, contract: Any, bar: int) -> int:
     """Paise of a unit at the newest bar in which a contract was quoted."""
     while True:
         page = raw.page(symbol, contract.expiry, start(run, bar) + BAR)
-        row = page and page.rows.get((contract.strike, contract.right))
+        row = page and page.rows.get(key(contract))
         if row and row.bid and row.ask:
             return (row.bid + row.ask + 1) // 2
         if row and row.last and (row.bid or row.ask):
@@ -348,6 +351,25 @@ def test_nothing_is_entered_inside_a_block(case: Any, runs: dict[Any, Run]) -> N
             free = days[at_ + 2 :]
         shut = {d for d in days[at_:] if d not in free}
         assert not [e for e in entries if e >= said and e.date() in shut]
+
+
+def test_the_figures_told_in_the_documentation(runs: dict[Any, Run], store: Store) -> None:
+    """What docs/importing.md says of these runs."""
+    entered = [o for r in runs.values() for o in r.result.orders if not o.is_exit]
+    entries = [o for o in entered if o.kind in ("entry", "roll")]
+    assert (len(entries), sum(o.status == "rejected" for o in entries)) == (259, 23)
+    fills = [(run, fill) for run in runs.values() for fill in run.result.fills]
+    assert sum(f.kind == "exit" and f.bar > f.order.placed + 1 for _, f in fills) == 9
+    late = [f for r, f in fills if f.contract.expiry and start(r, f.bar).date() > f.contract.expiry]
+    assert (len(late), {f.kind for f in late}) == (18, {"settlement"})
+    beyond = [f.price / (f.order.trigger or 0) - 1 for _, f in fills if f.kind == "stop"]
+    assert (len(beyond), round(median(beyond), 2), round(max(beyond), 2)) == (71, 0.05, 0.61)
+    assert [len(store.prices(symbol, bar="15min")) for symbol in ("NIFTY", "BANKNIFTY")] == [
+        902,
+        851,
+    ]
+    assert runs[CASES[0]].grid.n == 1_050
+    assert len(runs[CASES[0]].bt.feed.missing_days) == 54 - 42
 
 
 # --- one trade of each by hand -------------------------------------------------------------------
