@@ -108,5 +108,6 @@ def perform(desk: Desk, verb: str, args: tuple[Any, ...], terms: dict[str, Any])
             _VERBS[verb](desk, *args, **terms)
     finally:
         desk.why = ""
-    said = [verb, *map(str, args), *(f"{name}={value}" for name, value in terms.items())]
+    given = {name: value for name, value in terms.items() if value not in (None, "", False)}
+    said = [verb, *map(str, args), *(f"{name}={value}" for name, value in given.items())]
     desk.note("intervention", " ".join(said))

@@ -284,7 +284,7 @@ class OptionChain(ChainBase):
             self._desk.note(
                 "frozen",
                 f"{asked}: {self.spot.symbol} has no value for {age} bars; "
-                f"measured from {used}, {found.value:g}",
+                f"measured from {used}, {found.value:.10g}",
                 **found._asdict(),
             )
         return found

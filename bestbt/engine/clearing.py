@@ -65,7 +65,7 @@ class Clearing:
         desk.exchange.remove(order)
         order.status, order.reason = "filled", reason
         if trade.reason == "trigger-passed":
-            at = f"{order.raw_trigger / contract.spec.scale:g}"
+            at = f"{order.raw_trigger / contract.spec.scale:.10g}"
             desk.note(
                 "trigger-passed",
                 f"{contract.name}: the stop at {at} was already through when it began to work",
@@ -110,8 +110,8 @@ class Clearing:
         desk.exchange.rest(order, point)
         desk.note(
             "stop-skipped",
-            f"{order.contract.name}: the price ran from the trigger at {order.trigger:g} past the "
-            f"limit at {order.price:g}; the limit goes on working",
+            f"{order.contract.name}: the price ran from the trigger at {order.trigger:.10g} past "
+            f"the limit at {order.price:.10g}; the limit goes on working",
             order=order.id,
         )
 
@@ -311,8 +311,8 @@ class Clearing:
         self._book(point, order, -position.qty, worth, 0, "settlement", "settlement")
         desk.note(
             "settlement",
-            f"{contract.name} settled at {worth / contract.spec.scale:g} "
-            f"({value.source} {index.symbol} {value.raw / index.spec.scale:g})",
+            f"{contract.name} settled at {worth / contract.spec.scale:.10g} "
+            f"({value.source} {index.symbol} {value.raw / index.spec.scale:.10g})",
             source=value.source,
             value=value.raw / index.spec.scale,
         )

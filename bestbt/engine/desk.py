@@ -246,7 +246,8 @@ class Desk(Dealing):
         for order in (leave, enter):
             self.rolls[order.id] = roll
             self.send(order, (leave, enter))
-        self.note("roll", f"{old.name} to {target.name}, {lots} lots", order=leave.id)
+        size = f"{lots} lot{'s' if lots > 1 else ''}"
+        self.note("roll", f"{old.name} to {target.name}, {size}", order=leave.id)
         return enter
 
     def _travelling(self, contract: Contract) -> Brackets | None:

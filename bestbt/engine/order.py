@@ -292,8 +292,8 @@ class Order:
 
     def __repr__(self) -> str:
         side = "BUY" if self.qty > 0 else "SELL"
-        at = f" at {self.trigger:g}" if self.raw_trigger else ""
-        limit = f" limit {self.price:g}" if self.raw_price else ""
+        at = f" at {self.trigger:.10g}" if self.raw_trigger else ""
+        limit = f" limit {self.price:.10g}" if self.raw_price else ""
         return (
             f"<Order {self.id} {side} {abs(self.qty)} {self.contract.name} {self.type}{at}{limit}, "
             f"{self.status}{': ' + self.reason if self.reason else ''}>"
@@ -364,5 +364,5 @@ class Fill(NamedTuple):
     def __repr__(self) -> str:
         return (
             f"<Fill {self.time:%Y-%m-%d %H:%M} {self.side} {abs(self.qty)} {self.contract.name} "
-            f"at {self.price:g}, {self.kind} ({self.reason})>"
+            f"at {self.price:.10g}, {self.kind} ({self.reason})>"
         )

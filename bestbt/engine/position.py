@@ -50,7 +50,7 @@ class Position(Blocking):
         self._lots: list[tuple[Fill, Qty, RawPrice]] = []  # with their basis; oldest first; few
 
     def __repr__(self) -> str:
-        return f"<Position {self.qty:+d} {self.contract.name} at {self.entry_price:g}>"
+        return f"<Position {self.qty:+d} {self.contract.name} at {self.entry_price:.8g}>"
 
     def apply(self, fill: Fill) -> list[Match]:
         """Add a fill's units, or close the oldest lots with it; return what was closed.

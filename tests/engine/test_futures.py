@@ -71,3 +71,22 @@ def columns_of(prices: list[object]) -> object:
     made = MemoryFeed("NIFTY", DAYS, minutes=3)
     made.add(SPEC, prices)
     return made._columns[SPEC]
+
+
+def test_prices_of_an_index_are_said_to_the_paisa() -> None:
+    made = MemoryFeed("NIFTY", DAYS, minutes=3)
+    made.add_index([21664.45] * 6)
+    made.add(SPEC, [21664.45] * 6)
+
+    class Waits(Strategy):
+        @at("open+1min", weekdays="Mon")
+        def enter(self) -> None:
+            self.buy(self.futures(), lots=1, type="limit", price=21660.05)
+            self.buy(self.futures(), lots=1)
+
+    run = simulate(Waits, made)
+    limit, market = run.result.orders
+    assert "limit 21660.05," in repr(limit)
+    (fill,) = run.result.fills
+    assert f"at {fill.price:.2f}," in repr(fill)
+    assert repr(market.contract.position).endswith(f"at {fill.price:.2f}>")

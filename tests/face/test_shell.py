@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
 from datetime import date
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pytest
-from IPython.core.interactiveshell import InteractiveShell
-from IPython.utils.capture import capture_output
 
 from bestbt import Run, Store, magics
 from bestbt.errors import (
@@ -24,6 +20,7 @@ from bestbt.errors import (
     UsageError,
 )
 from bestbt.markets.demo import write_demo
+from tests.face.shell import Notebook, line_of, refused
 from tests.face.strategies import STRADDLE, cell
 
 BUSY = """
@@ -32,78 +29,6 @@ class Busy(Strategy):
         started.set()
         gate.wait(30)
 """
-
-
-@dataclass
-class Answer:
-    """What a cell printed, displayed, returned and raised."""
-
-    text: str
-    shown: list[dict[str, Any]]
-    value: Any
-    error: BaseException | None
-
-    @property
-    def told(self) -> str:
-        """All text, without colours."""
-        shown = [data["text/plain"] for data in self.shown if "text/plain" in data]
-        return re.sub(r"\x1b\[[0-9;]*m", "", "\n".join([self.text, *shown]))
-
-
-class Notebook:
-    """A fresh shell with the extension loaded, and what its cells answer."""
-
-    def __init__(self) -> None:
-        InteractiveShell.clear_instance()
-        self.shell: Any = InteractiveShell.instance()  # `display` asks for the instance
-        self.shell.run_line_magic("load_ext", "bestbt")
-        self.names: dict[str, Any] = self.shell.user_ns
-
-    def __call__(self, code: str) -> Answer:
-        with capture_output() as captured:
-            result = self.shell.run_cell(code)
-        shown = [output.data for output in captured.outputs if output.data is not None]
-        return Answer(
-            captured.stdout, shown, result.result, result.error_in_exec or result.error_before_exec
-        )
-
-
-@pytest.fixture
-def notebook(demo: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Notebook]:
-    monkeypatch.setenv("BESTBT_STORE", str(demo))
-    monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
-    made = Notebook()
-    yield made
-    for value in made.names.values():
-        if isinstance(value, Run):
-            value.stop()
-            assert value.done.wait(10)
-    for magic in made.shell.magics_manager.registry.values():
-        for store in getattr(magic, "_stores", {}).values():
-            store.close()
-    made.shell.history_manager.end_session()
-    InteractiveShell.clear_instance()
-
-
-@pytest.fixture
-def writing(notebook: Notebook, own: Path, monkeypatch: pytest.MonkeyPatch) -> Notebook:
-    """Return the notebook over a store that may be written to."""
-    monkeypatch.setenv("BESTBT_STORE", str(own))
-    return notebook
-
-
-def line_of(part: str, code: str) -> int:
-    """Number of the line of a cell that holds a text, as beside the cell."""
-    return next(n for n, line in enumerate(code.splitlines(), 1) if part in line)
-
-
-def refused(answer: Answer, kind: type[BaseException], *parts: str) -> None:
-    """A mistake is told in a line or two, without a traceback."""
-    assert type(answer.error) is kind, answer.told
-    for part in parts:
-        assert part in answer.told
-    assert "Traceback" not in answer.told
-    assert "bestbt/" not in answer.told
 
 
 # --- a cell that works
