@@ -135,7 +135,8 @@ def test_the_blocks_of_documents_print_what_they_say(demo: Path, tmp_path: Path)
         folder.mkdir()
         for block in blocks(path):
             if block.kind == "csv":
-                (folder / "prices.csv").write_text(block.body + "\n", "utf-8")
+                name = block.marks[0] if block.marks else "prices.csv"
+                (folder / name).write_text(block.body + "\n", "utf-8")
         made.append(folder / f"{path.stem}.ipynb")
         made[-1].write_text(json.dumps(as_notebook(path)), "utf-8")
     nbval(demo, tmp_path, *made)
