@@ -48,7 +48,7 @@ class Progress(NamedTuple):
     bar: int  # bars played
     bars: int  # bars to play in all
     time: datetime | None  # exchange local time reached
-    pnl: Money  # at the newest session end
+    pnl: Money  # at the newest session end; of a run that stands, at its bar
     bars_per_second: float
     seconds_left: float | None
 
@@ -279,6 +279,13 @@ class Backtest(ByHand):
 
     # By hand, recorded and replayed
 
+    def forget(self) -> None:
+        """Forget what was done by hand behind the bar where the run stands.
+
+        Without it `back()` and `run()` do again what was done: the record is the run's.
+        """
+        self._move(lambda simulation: simulation.forget())
+
     @property
     def blocked(self) -> bool:
         """Whether a block is on over untagged entries in the first symbol."""
@@ -370,7 +377,9 @@ class Run:
         rate = played / seconds if seconds > 0 else 0.0
         left = (bars - played) / rate if rate > 0 else None
         now = grid.to_local(grid.end(bar)) if played > 0 else None
-        return Progress(played, bars, now, simulation.pnl, rate, left)
+        standing = self.state in ("paused", "finished")
+        pnl = simulation.pnl_now if standing and not simulation.failed else simulation.pnl
+        return Progress(played, bars, now, pnl, rate, left)
 
     @property
     def failure(self) -> str | None:

@@ -229,6 +229,7 @@ class Clearing:
             return
         entered = desk.portfolio.positions.get(new.contract)
         if entered is not None:
+            entered.rolled_by = roll.by
             entered.raw_carried += roll.position.raw_carried + roll.position.raw_realized
         desk.note(
             "rolled",

@@ -86,7 +86,7 @@ class Trader(Protocol):
         self,
         contract: Contract,
         to: Contract | date | str | None = None,
-        expiry: date | None = None,
+        expiry: date | str | None = None,
         if_unfilled: Literal["exit", "keep"] = "exit",
     ) -> Order | None:
         """Leave a contract and enter its twin in another."""
@@ -353,7 +353,7 @@ class Contract(Blocking):
     def roll(
         self,
         to: Contract | date | str | None = None,
-        expiry: date | None = None,
+        expiry: date | str | None = None,
         if_unfilled: Literal["exit", "keep"] = "exit",
     ) -> Order | None:
         """Close what is held of it and open the twin in another contract; see `Strategy.roll`."""

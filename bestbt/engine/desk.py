@@ -13,6 +13,7 @@ from typing import Any, Literal
 from bestbt.engine.blocks import Block, BlockBook, Scope, check_terms, end_day
 from bestbt.engine.contract import Contract
 from bestbt.engine.dealing import Dealing, LogEntry
+from bestbt.engine.expiries import ExpiryCalendar
 from bestbt.engine.grid import duration
 from bestbt.engine.matching import MatchRules, Slippage
 from bestbt.engine.order import (
@@ -28,7 +29,7 @@ from bestbt.engine.order import (
 )
 from bestbt.engine.ports import Feed, FeeModel, Market
 from bestbt.engine.position import Position
-from bestbt.engine.rolling import Roll, StrikeRule
+from bestbt.engine.rolling import NothingListed, Roll, StrikeRule
 from bestbt.engine.ticket import LEAVE, read_ticket, units
 from bestbt.engine.touch import NEVER
 from bestbt.errors import ContractNotFound, ExpiryNotFound, OrderError, UsageError
@@ -183,7 +184,7 @@ class Desk(Dealing):
         self,
         contract: Contract,
         to: Contract | date | str | None = None,
-        expiry: date | None = None,
+        expiry: date | str | None = None,
         if_unfilled: Literal["exit", "keep"] = "exit",
     ) -> Order | None:
         """Leave a contract and enter its twin in another; see `Strategy.roll`."""
@@ -200,7 +201,11 @@ class Desk(Dealing):
         for working in self.exchange.working:
             if working.contract is contract and working.id in self.rolls:
                 return working  # one roll is on its way
-        target = self._target(contract, to, expiry)
+        try:
+            target = self._target(position, to, expiry)
+        except NothingListed as error:  # the data end here, or the next one is not listed yet
+            self.note("refused", f"roll({contract.name}): {error}")
+            return None
         blocked = self.refusal(contract if target is None else target, position.tag)
         if blocked:
             self.note("roll", f"{contract.name} is closed and not rolled: {blocked}")
@@ -211,9 +216,10 @@ class Desk(Dealing):
         if contract.expiry == self.today and self.clock.bar == self.grid.lasts[self.session]:
             self.note("refused", f"roll({contract.name}): it settles before the next bar")
             return None
-        return self._place_roll(position, target, if_unfilled == "keep")
+        kind = expiry if isinstance(expiry, str) else self._kind(position)
+        return self._place_roll(position, target, if_unfilled == "keep", kind)
 
-    def _place_roll(self, position: Position, target: Contract, keep: bool) -> Order:
+    def _place_roll(self, position: Position, target: Contract, keep: bool, kind: str) -> Order:
         bar, old = self.clock.bar, position.contract
         side, lots = (1 if position.qty > 0 else -1), position.lots
         if not lots:
@@ -242,7 +248,7 @@ class Desk(Dealing):
                 )
             )
         )
-        roll = Roll(leave, enter, position, keep)
+        roll = Roll(leave, enter, position, keep, kind)
         for order in (leave, enter):
             self.rolls[order.id] = roll
             self.send(order, (leave, enter))
@@ -263,9 +269,10 @@ class Desk(Dealing):
         return Brackets(found.get("stop"), found.get("trail"), found.get("target"))
 
     def _target(
-        self, contract: Contract, to: Contract | date | str | None, expiry: date | None
+        self, position: Position, to: Contract | date | str | None, expiry: date | str | None
     ) -> Contract | None:
         """Return what a roll goes to; None when a picker found nothing, with `why_none`."""
+        contract = position.contract
         if isinstance(to, str) and " " in to.strip():
             to = self.named(to)
         if isinstance(to, Contract):
@@ -284,10 +291,8 @@ class Desk(Dealing):
             )
         rule = StrikeRule.parse(to or "same")
         calendar = self.calendar(contract.symbol, contract.asset)
-        if expiry is None:
-            after = max(contract.expiry + timedelta(days=1), self.unsettled_from)
-            monthly = contract.expiry in calendar and calendar.kind(contract.expiry) == "monthly"
-            expiry = calendar.monthly(after) if monthly else calendar.weekly(after)
+        if expiry is None or isinstance(expiry, str):
+            expiry = self._next_expiry(position, calendar, expiry)
         elif expiry not in calendar or expiry < self.unsettled_from:
             listed = ", ".join(str(d) for d in calendar.from_day(self.unsettled_from)[:3])
             raise ExpiryNotFound(
@@ -313,6 +318,27 @@ class Desk(Dealing):
         if found is contract:
             raise OrderError(f"roll({contract.name}): it would go to the contract it comes from.")
         return found
+
+    def _next_expiry(self, position: Position, calendar: ExpiryCalendar, kind: str | None) -> date:
+        """Return the next expiry of a kind; by default of the kind a chain of rolls began with."""
+        if kind not in (None, "weekly", "monthly"):
+            raise OrderError(f"roll(expiry={kind!r}): a date, 'weekly' or 'monthly' is needed.")
+        expiry = position.contract.expiry or self.today
+        after = max(expiry + timedelta(days=1), self.unsettled_from)
+        try:
+            if (kind or self._kind(position)) == "monthly":
+                return calendar.monthly(after)
+            return calendar.weekly(after)
+        except ExpiryNotFound as error:
+            raise NothingListed(str(error)) from None
+
+    def _kind(self, position: Position) -> str:
+        """Return the kind of expiry that a position is rolled by."""
+        contract = position.contract
+        if position.rolled_by or contract.expiry is None:
+            return position.rolled_by
+        calendar = self.calendar(contract.symbol, contract.asset)
+        return calendar.kind(contract.expiry) if contract.expiry in calendar else "weekly"
 
     def end(self, order: Order, status: OrderStatus, reason: str) -> None:
         """Take a working order off the exchange; see to the other legs of what it belongs to."""

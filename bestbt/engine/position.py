@@ -45,6 +45,7 @@ class Position(Blocking):
         self.raw_basis: RawMoney = 0
         self.raw_realized: RawMoney = 0  # since it was last flat
         self.raw_carried: RawMoney = 0  # realized in the contracts it was rolled from
+        self.rolled_by = ""  # "weekly" or "monthly", as its chain of rolls began
         self.tag = ""
         self._pays_daily = contract.asset == "future"
         self._lots: list[tuple[Fill, Qty, RawPrice]] = []  # with their basis; oldest first; few

@@ -7,13 +7,17 @@ from typing import NamedTuple
 
 from bestbt.engine.order import Order
 from bestbt.engine.position import Position
-from bestbt.errors import OrderError, did_you_mean
+from bestbt.errors import ExpiryNotFound, OrderError, did_you_mean
 from bestbt.units import RawMoney
 
-__all__ = ["Roll", "StrikeRule"]
+__all__ = ["NothingListed", "Roll", "StrikeRule"]
 
 _RULES = ("same", "atm", "delta", "premium", "percent")
 _BARE = ("same", "atm")
+
+
+class NothingListed(ExpiryNotFound):
+    """No expiry is listed behind the one that is held."""
 
 
 class StrikeRule(NamedTuple):
@@ -46,12 +50,13 @@ class Roll:
     """The order that leaves the old contract and the one that enters the new.
 
     With `keep` the old one stays held when the two find no bar in which both can trade; without,
-    it is closed alone. `position` is what is left.
+    it is closed alone. `position` is what is left, `by` the kind of expiry it is rolled by.
     """
 
-    __slots__ = ("charges", "enter", "keep", "leave", "position", "slippage")
+    __slots__ = ("by", "charges", "enter", "keep", "leave", "position", "slippage")
 
-    def __init__(self, leave: Order, enter: Order, position: Position, keep: bool) -> None:
-        self.leave, self.enter, self.position, self.keep = leave, enter, position, keep
+    def __init__(self, leave: Order, enter: Order, position: Position, keep: bool, by: str) -> None:
+        self.leave, self.enter, self.position = leave, enter, position
+        self.keep, self.by = keep, by
         self.charges: RawMoney = 0  # of both legs
         self.slippage: RawMoney = 0

@@ -149,6 +149,12 @@ class Simulation(ByHand):
         closed = self.feeder.closed
         return money(closed[-1][1] - self.desk.portfolio.capital) if closed else 0.0
 
+    @property
+    def pnl_now(self) -> Money:
+        """Equity at the newest bar less the capital; only while nothing plays."""
+        portfolio = self.desk.portfolio
+        return money(portfolio.equity - portfolio.capital)
+
     # Moving
 
     def run(self) -> Simulation:
@@ -288,6 +294,10 @@ class Simulation(ByHand):
         return self.grid.closed_by(utc_ns(moment))
 
     # By hand
+
+    def forget(self) -> None:
+        """Forget what was done by hand behind the bar where the run stands: `back()` replays it."""
+        del self.interventions[self._applied :]
 
     @property
     def blocked(self) -> bool:

@@ -407,7 +407,7 @@ class StrategyBase(Blocking):
         self,
         what: Contract | Position | None,
         to: Contract | date | str | None = None,
-        expiry: date | None = None,
+        expiry: date | str | None = None,
         if_unfilled: Literal["exit", "keep"] = "exit",
     ) -> Order | None:
         """Close a position and open its twin in another contract, both in the same bar.
@@ -423,8 +423,10 @@ class StrategyBase(Blocking):
             A contract or its name; a date; or how the strike is found: `"same"` (default), `"atm"`,
             `"delta:0.2"`, `"premium:60"`, `"percent:4"`.
         expiry
-            The next one of the same kind unless told otherwise: from weekly to the next listed,
-            from monthly to the next monthly, from a future to the next.
+            A date, `"weekly"` (the next listed) or `"monthly"`. By default of the kind that the
+            chain of rolls began with, or that was asked for last: who has sold a weekly goes on by the week, also from the one
+            that is the month's last. A future goes to the next month. Where none is listed behind,
+            that is one logged refusal.
         if_unfilled
             When five minutes (or one bar, if longer) bring no bar in which both can trade: close
             the old one alone, or `"keep"` it.

@@ -215,6 +215,43 @@ def test_a_future_goes_to_the_next_month() -> None:
     ]
 
 
+def test_a_chain_of_rolls_goes_on_as_it_began() -> None:
+    """Who has sold a weekly goes on by the week, also from the one that is the month's last."""
+    made = MemoryFeed("NIFTY", [DAY], minutes=8)
+    made.add_index([100] * 8)
+    days = [date(2024, 1, 18), date(2024, 1, 25), date(2024, 2, 1), date(2024, 2, 29)]
+    for day in days:
+        made.add_option(day, 100, "CE", [10] * 8)
+
+    def ends(first: date, **terms: Any) -> list[date | None]:
+        sold = script(
+            b0=lambda s, _: s.sell(s.option(100, "CE", first), 1), b2=roll(**terms), b4=roll()
+        )
+        return [f.contract.expiry for f in simulate(sold, made).result.fills if f.qty < 0]
+
+    assert ends(days[0]) == days[:3]
+    assert ends(days[1]) == [days[1], days[3]]  # a monthly; then nothing is listed behind
+    assert ends(days[1], expiry="weekly") == [days[1], days[2]]
+    assert ends(days[0], expiry="monthly") == [days[0], days[1], days[3]]
+
+
+def test_with_nothing_listed_behind_it_a_default_roll_is_refused_in_the_log() -> None:
+    sold = script(b0=lambda s, _: s.sell(s.option(110, "CE", FAR), 1), b2=roll())
+    run = simulate(sold, feed([10] * 5, [20] * 5))
+    assert [f.kind for f in run.result.fills] == ["entry"]
+    assert "No NIFTY monthly expiry number 0 on or after 2024-01-26" in run.result.log[-1].text
+
+
+def test_what_was_done_by_hand_can_be_forgotten() -> None:
+    run = simulate(script(b0=enter()), feed([10] * 8, [20] * 8), run=False)
+    run.step(3)
+    run.exit("NIFTY 2024-01-04 100 CE")
+    run.run()
+    run.back(6)
+    run.forget()
+    assert [f[5] for f in fills(run.run())] == ["entry"]
+
+
 def test_by_hand_it_is_recorded_and_replayed() -> None:
     run = simulate(script(b0=enter()), feed([10] * 8, [20] * 8), run=False)
     run.step(3)
