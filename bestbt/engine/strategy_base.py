@@ -424,9 +424,9 @@ class StrategyBase(Blocking):
             `"delta:0.2"`, `"premium:60"`, `"percent:4"`.
         expiry
             A date, `"weekly"` (the next listed) or `"monthly"`. By default of the kind that the
-            chain of rolls began with, or that was asked for last: who has sold a weekly goes on by the week, also from the one
-            that is the month's last. A future goes to the next month. Where none is listed behind,
-            that is one logged refusal.
+            chain of rolls began with, or that was asked for last: who has sold a weekly goes on by
+            the week, also from the month's last. A future goes to the next month. Where none is
+            listed behind, that is one logged refusal.
         if_unfilled
             When five minutes (or one bar, if longer) bring no bar in which both can trade: close
             the old one alone, or `"keep"` it.
