@@ -4,7 +4,9 @@
     python benchmarks/engine.py straddles  one of them, with --profile for where it goes
 
 Prices are made here from a seed and are in memory. Each figure is the best of several runs, in
-CPU seconds of this process; the floor is plain Python doing the least that any engine must.
+CPU seconds of this process; engine and floor take turns, so that both meet the same machine. The
+floor is plain Python doing the least that any engine must; of what must not grow, the same
+without what it must not grow with.
 """
 
 from __future__ import annotations
@@ -15,51 +17,89 @@ import pstats
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import date, timedelta
 from typing import NamedTuple
 
 import numpy as np
 
 from bestbt import Strategy, at
-from bestbt.engine.ports import ContractSpec, Expiry, Listing
+from bestbt.engine.ports import ContractSpec, Expiry, FeeModel, Listing
 from bestbt.engine.prices import PriceColumns
 from bestbt.engine.simulation import Simulation
+from bestbt.markets.india_fees import fees
 from bestbt.testing import MemoryFeed, simulate
 
 DAYS, MINUTES, LOT = 250, 375, 50
 BARS = DAYS * MINUTES
+MONTH, MONTHS = 21, 24  # sessions of a month; months of two years
 FUTURE = ContractSpec("future", "NIFTY", date(2030, 1, 31), lot=LOT)
+HELD = tuple(  # options that live all year
+    ContractSpec("option", "NIFTY", date(2030, 1, 31), 15_000.0 + 1_000 * i, "CE", lot=LOT)
+    for i in range(10)
+)
 
 
-class YearFeed(MemoryFeed):
-    """A year of minutes: an index, its future, and six options expiring each day."""
+class MadeFeed(MemoryFeed):
+    """Minutes of an index, its future, and options around the money that expire each week.
 
-    def __init__(self) -> None:
-        days = [date(2023, 1, 2)]
-        while len(days) < DAYS:
-            days.append(days[-1] + timedelta(days=3 if days[-1].weekday() == 4 else 1))
-        super().__init__("NIFTY", days)
-        rng = np.random.default_rng(7)
-        path = 2_000_000 * np.exp(np.cumsum(rng.normal(0, 1e-4, 4 * BARS)))
+    Parameters
+    ----------
+    days
+        Sessions.
+    week
+        Sessions from one expiry to the next.
+    strikes, apart
+        Of each expiry, and the points between them. They trade in the expiry's own week.
+    untouched
+        Strikes of each expiry that nobody asks for: listed and without a price.
+    """
+
+    def __init__(
+        self,
+        days: int = DAYS,
+        week: int = 1,
+        strikes: int = 3,
+        apart: int = 50,
+        untouched: int = 0,
+    ) -> None:
+        dates = [date(2023, 1, 2)]
+        while len(dates) < days:
+            dates.append(dates[-1] + timedelta(days=3 if dates[-1].weekday() == 4 else 1))
+        super().__init__("NIFTY", dates)
+        rng, bars = np.random.default_rng(7), days * MINUTES
+        path = 2_000_000 * np.exp(np.cumsum(rng.normal(0, 1e-4, 4 * bars)))
         points = (np.rint(path / 5) * 5).astype(np.int32)
-        live = np.ones(BARS, dtype=bool)
+        live = np.ones(bars, dtype=bool)
         for spec in (ContractSpec("index", "NIFTY"), FUTURE):
             self._columns[spec] = PriceColumns(0, points, live, 100)
+        for spec in HELD:
+            walk = 25_000 + np.abs(np.cumsum(rng.normal(0, 3, 4 * bars)))
+            raw = (np.rint(walk / 5) * 5).astype(np.int32)
+            self._columns[spec] = PriceColumns(0, raw, live, 100)
         self._listings: dict[date, list[Listing]] = {}
-        for number, day in enumerate(days):
-            near = round(points[4 * MINUTES * number + 16] / 5000) * 50
+        for number in range(0, days, week):
+            last = min(number + week, days) - 1
+            first, size = MINUTES * number, MINUTES * (last + 1 - number)
+            near = round(points[4 * first + 16] / 5000) * 50
+            below = near - strikes // 2 * apart
+            traded = [below + apart * i for i in range(strikes)]
+            above = [traded[-1] + apart * (i + 1) for i in range(untouched)]
             rows = []
-            for strike in (near - 50, near, near + 50):
+            for strike in (*traded, *above):
                 for right in ("CE", "PE"):
-                    spec = ContractSpec("option", "NIFTY", day, float(strike), right, lot=LOT)
-                    walk = 25_000 * np.exp(np.cumsum(rng.normal(0, 0.004, 4 * MINUTES)))
-                    raw = np.maximum(np.rint(walk / 5) * 5, 5).astype(np.int32)
-                    first = MINUTES * number
-                    self._columns[spec] = PriceColumns(first, raw, live[:MINUTES], 100)
+                    spec = ContractSpec(
+                        "option", "NIFTY", dates[last], float(strike), right, lot=LOT
+                    )
                     rows.append(Listing(spec, first))
-            self._listings[day] = rows
-        self._expiries = [Expiry(day, "weekly") for day in days]
+                    if strike <= traded[-1]:
+                        walk = 25_000 * np.exp(np.cumsum(rng.normal(0, 0.004, 4 * size)))
+                        raw = np.maximum(np.rint(walk / 5) * 5, 5).astype(np.int32)
+                        self._columns[spec] = PriceColumns(first, raw, live[:size], 100)
+            self._listings[dates[last]] = rows
+        late = HELD[0].expiry or dates[-1]
+        self._listings[late] = [Listing(spec, 0) for spec in HELD]
+        self._expiries = [Expiry(day, "weekly") for day in self._listings]
 
     def expiries(self, symbol: str, asset: str = "option") -> list[Expiry]:
         return self._expiries
@@ -71,6 +111,16 @@ class YearFeed(MemoryFeed):
 class Nothing(Strategy):
     def on_bar(self) -> None:
         pass
+
+
+class Idle(Nothing):
+    """Ten positions and ten stops that are never met."""
+
+    @at("09:16")
+    def enter(self) -> None:
+        if not self.get_opened_positions():
+            for spec in HELD:
+                self.sell(self.contract(str(spec)), lots=1, sl="900%")
 
 
 def sma(close: np.ndarray, n: int) -> np.ndarray:
@@ -127,7 +177,7 @@ def floor_calls() -> None:
         nothing()
 
 
-def floor_crossover(feed: YearFeed) -> Callable[[], None]:
+def floor_crossover(feed: MadeFeed) -> Callable[[], None]:
     """The crossover over precomputed averages and lists, with no engine around it."""
     columns = feed._columns[FUTURE]
     close = np.asarray(columns.close)
@@ -148,13 +198,13 @@ def floor_crossover(feed: YearFeed) -> Callable[[], None]:
     return run
 
 
-def floor_straddles(feed: YearFeed) -> Callable[[], None]:
+def floor_straddles(feed: MadeFeed) -> Callable[[], None]:
     """The straddles by hand with numpy: strike, entry, first touch of the stop, exit."""
     spot = np.asarray(feed._columns[ContractSpec("index", "NIFTY")].points)
 
     def run() -> None:
         cash = 0
-        for number, rows in enumerate(feed._listings.values()):
+        for number, rows in enumerate(list(feed._listings.values())[:-1]):
             base = 4 * MINUTES * number
             at_money = spot[base + 19]
             for right in ("CE", "PE"):
@@ -172,21 +222,20 @@ def floor_straddles(feed: YearFeed) -> Callable[[], None]:
 
 
 class Job(NamedTuple):
+    """What is measured: the engine's part and its floor, each made anew for every run."""
+
     name: str
-    engine: Callable[[], Callable[[], Simulation]]
-    floor: Callable[[], None]
+    engine: Callable[[], Callable[[], object]]
+    floor: Callable[[], Callable[[], object]]
     bars: int | None  # None: milliseconds of the whole; else microseconds a bar
-    limit: float
+    limit: str
+    beyond: bool = False  # whether the engine's figure is what it takes beyond the floor
 
 
 def cpu(work: Callable[[], object]) -> float:
     began = time.process_time()
     work()
     return time.process_time() - began
-
-
-def best(prepare: Callable[[], Callable[[], object]], times: int) -> float:
-    return min(cpu(prepare()) for _ in range(times))
 
 
 def import_seconds(module: str) -> float:
@@ -196,42 +245,68 @@ def import_seconds(module: str) -> float:
     return min(float(run.stdout) for run in runs)
 
 
+def jobs() -> Iterator[Job]:
+    def ready(
+        strategy: type[Strategy], feed: MadeFeed, fees: FeeModel | None = None
+    ) -> Callable[[], Callable[[], Simulation]]:
+        return lambda: simulate(strategy, feed, fees=fees, run=False).run
+
+    year = MadeFeed()
+    crossover, straddles = floor_crossover(year), floor_straddles(year)
+    yield Job("nothing", ready(Nothing, year), lambda: floor_calls, BARS, "0.15 us/bar")
+    yield Job("idle", ready(Idle, year), ready(Nothing, year), BARS, "0.1 us/bar", beyond=True)
+    yield Job("crossover", ready(Crossover, year), lambda: crossover, BARS, "1 us/bar")
+    yield Job("straddles", ready(Straddles, year), lambda: straddles, None, "40 ms")
+    yield Job("charged", ready(Straddles, year, fees()), lambda: straddles, None, "80 ms")
+    few = MadeFeed(4 * MONTH, week=5, strikes=10, apart=200)
+    many = MadeFeed(4 * MONTH, week=5, strikes=10, apart=200, untouched=990)
+    yield Job("listed", ready(Straddles, many), ready(Straddles, few), None, "1.1 x")
+
+
+def months(feed: MadeFeed, times: int) -> tuple[float, float]:
+    """CPU seconds of the last month of two years, and of the first."""
+    taken: list[list[float]] = [[] for _ in range(MONTHS)]
+    for _ in range(times):
+        sim = simulate(Straddles, feed, run=False)
+        for number, month in enumerate(taken):
+            end = MONTH * MINUTES * (number + 1) - 1
+            month.append(cpu(lambda sim=sim, end=end: sim.run_to(end)))
+    return min(taken[-1]), min(taken[0])
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("job", nargs="?")
     parser.add_argument("--profile", action="store_true")
     parser.add_argument("--times", type=int, default=15)
     given = parser.parse_args()
-    feed = YearFeed()
+    print(f"{'job':<12}{'engine':>15}{'floor':>15}{'ratio':>8}{'limit':>15}{'fills':>8}")
 
-    def ready(strategy: type[Strategy]) -> Callable[[], Callable[[], Simulation]]:
-        return lambda: simulate(strategy, feed, run=False).run
+    def show(name: str, engine: str, floor: str, ratio: float, limit: str, fills: str = "") -> None:
+        print(f"{name:<12}{engine:>15}{floor:>15}{ratio:>8.2f}{limit:>15}{fills:>8}")
 
-    jobs = [
-        Job("nothing", ready(Nothing), floor_calls, BARS, 0.15),
-        Job("crossover", ready(Crossover), floor_crossover(feed), BARS, 1.0),
-        Job("straddles", ready(Straddles), floor_straddles(feed), None, 40.0),
-    ]
-    print(f"{'job':<12}{'engine':>12}{'floor':>12}{'ratio':>8}{'limit':>10}{'fills':>8}")
-    for job in jobs:
+    for job in jobs():
         if given.job not in (None, job.name):
             continue
         if given.profile:
             profile = cProfile.Profile()
             profile.runcall(job.engine())
             pstats.Stats(profile).sort_stats("tottime").print_stats(25)
-        fills = len(job.engine()().result.fills)
-        engine = best(job.engine, given.times)
-        floor = best(lambda job=job: job.floor, given.times)
+        run = job.engine()()
+        fills = str(len(run.result.fills)) if isinstance(run, Simulation) else ""
+        pairs = [(cpu(job.engine()), cpu(job.floor())) for _ in range(given.times)]
+        engine, floor = (min(seconds) for seconds in zip(*pairs, strict=True))
+        ratio = engine / floor
         unit, scale = ("us/bar", 1e6 / job.bars) if job.bars else ("ms", 1e3)
+        engine -= floor if job.beyond else 0
         shown = [f"{seconds * scale:.3f} {unit}" for seconds in (engine, floor)]
-        limit = f"{job.limit:g} {unit}"
-        print(
-            f"{job.name:<12}{shown[0]:>13}{shown[1]:>13}{engine / floor:>8.1f}{limit:>12}{fills:>8}"
-        )
+        show(job.name, *shown, ratio, job.limit, fills)
+    if given.job in (None, "months"):
+        last, first = months(MadeFeed(MONTH * MONTHS), given.times)
+        show("months", f"{last * 1e3:.3f} ms", f"{first * 1e3:.3f} ms", last / first, "1.2 x")
     if given.job in (None, "import"):
-        ours, floor = import_seconds("bestbt"), import_seconds("json")
-        print(f"{'import':<12}{ours:>11.3f} s{floor:>11.3f} s{'':>8}{'0.2 s':>12}  (floor: json)")
+        ours, json = import_seconds("bestbt"), import_seconds("json")
+        show("import", f"{ours:.3f} s", f"{json:.3f} s", ours / json, "0.2 s")
 
 
 if __name__ == "__main__":
