@@ -19,6 +19,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from datetime import date, timedelta
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -270,7 +271,7 @@ def months(feed: MadeFeed, times: int) -> tuple[float, float]:
         sim = simulate(Straddles, feed, run=False)
         for number, month in enumerate(taken):
             end = MONTH * MINUTES * (number + 1) - 1
-            month.append(cpu(lambda sim=sim, end=end: sim.run_to(end)))
+            month.append(cpu(partial(sim.run_to, end)))
     return min(taken[-1]), min(taken[0])
 
 
@@ -298,15 +299,16 @@ def main() -> None:
         engine, floor = (min(seconds) for seconds in zip(*pairs, strict=True))
         ratio = engine / floor
         unit, scale = ("us/bar", 1e6 / job.bars) if job.bars else ("ms", 1e3)
-        engine -= floor if job.beyond else 0
-        shown = [f"{seconds * scale:.3f} {unit}" for seconds in (engine, floor)]
-        show(job.name, *shown, ratio, job.limit, fills)
+        if job.beyond:
+            engine -= floor
+        ours, least = (f"{seconds * scale:.3f} {unit}" for seconds in (engine, floor))
+        show(job.name, ours, least, ratio, job.limit, fills)
     if given.job in (None, "months"):
         last, first = months(MadeFeed(MONTH * MONTHS), given.times)
         show("months", f"{last * 1e3:.3f} ms", f"{first * 1e3:.3f} ms", last / first, "1.2 x")
     if given.job in (None, "import"):
-        ours, json = import_seconds("bestbt"), import_seconds("json")
-        show("import", f"{ours:.3f} s", f"{json:.3f} s", ours / json, "0.2 s")
+        own, json = import_seconds("bestbt"), import_seconds("json")
+        show("import", f"{own:.3f} s", f"{json:.3f} s", own / json, "0.2 s")
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from datetime import date, timedelta
 from typing import Any, Protocol
+from weakref import WeakValueDictionary
 
 from bestbt.engine.chain import OptionChain
 from bestbt.engine.chain_base import Floor
@@ -57,8 +58,11 @@ class Catalogue:
         self.before_open = True  # between sessions: a hook runs before the first bar
         self.unsettled_from: date = self.grid.sessions[self.session].day
         self.expiring: dict[date, list[Contract]] = {}  # not yet settled
+        self._unreleased: dict[date, list[Contract]] = {}  # the same, and what settled today
         self._desk = desk
         self._contracts: dict[ContractSpec, Contract] = {}
+        # Those that have settled and were never held: the same as long as a strategy has it.
+        self._settled: WeakValueDictionary[ContractSpec, Contract] = WeakValueDictionary()
         self._spots: dict[str, Contract] = {}
         self._chains: dict[tuple[str, date], OptionChain] = {}
         self._calendars: dict[tuple[str, str], ExpiryCalendar] = {}
@@ -66,14 +70,31 @@ class Catalogue:
 
     def contract(self, spec: ContractSpec) -> Contract:
         """Return the run's one contract of a spec."""
-        found = self._contracts.get(spec)
+        found = self._contracts.get(spec) or self._settled.get(spec)
         if found is None:
             kind = Option if spec.asset == "option" else Contract
-            found = self._contracts[spec] = kind(spec, self.clock, self._desk)
+            found = kind(spec, self.clock, self._desk)
+            if spec.expiry is not None and spec.expiry < self.unsettled_from:
+                found.is_expired = True
+                self._settled[spec] = found
+                return found
+            self._contracts[spec] = found
             if spec.expiry is not None:
-                found.is_expired = spec.expiry < self.unsettled_from
-                self.expiring.setdefault(spec.expiry, []).append(found)
+                due = self._unreleased.setdefault(spec.expiry, [])
+                due.append(found)
+                self.expiring[spec.expiry] = due
         return found
+
+    def let_go(self) -> None:
+        """Forget the prices and chains of what has settled, as a session opens."""
+        for expiry in [e for e in self._unreleased if e not in self.expiring]:
+            for contract in self._unreleased.pop(expiry):
+                contract.let_go()
+                if not contract.times_held:  # the books have the others for good
+                    del self._contracts[contract.spec]
+                    self._settled[contract.spec] = contract
+        for key in [key for key in self._chains if key[1] < self.unsettled_from]:
+            del self._chains[key]
 
     def columns(self, spec: ContractSpec) -> PriceColumns | None:
         """Load the prices of a contract."""
@@ -124,7 +145,8 @@ class Catalogue:
         if found is None:
             listings = self.feed.listed(symbol, expiry)
             found = OptionChain(self.spot(symbol), expiry, listings, self._desk)
-            self._chains[symbol, expiry] = found
+            if expiry >= self.unsettled_from:
+                self._chains[symbol, expiry] = found
         return found
 
     def sessions_left(self, expiry: date) -> int:

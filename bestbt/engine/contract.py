@@ -8,16 +8,21 @@ from __future__ import annotations
 
 import enum
 import math
+from bisect import bisect_right
 from collections.abc import Sequence
 from datetime import date
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
+
+import numpy as np
+import numpy.typing as npt
 
 from bestbt.engine.blocks import Blocking
 from bestbt.engine.grid import Clock, Grid
 from bestbt.engine.ports import AssetType, ContractSpec
 from bestbt.engine.prices import PriceColumns
 from bestbt.errors import InvariantError, OrderError, UsageError, did_you_mean
-from bestbt.units import MONEY_SCALE, Money, Price, Qty, RawPrice, Right
+from bestbt.units import MONEY_SCALE, Money, Ordinal, Price, Qty, RawPrice, Right
 
 if TYPE_CHECKING:  # what a contract's own verbs hand back
     from bestbt.engine.chain import OptionChain
@@ -126,13 +131,30 @@ class Trader(Protocol):
         ...
 
 
+class _Last(NamedTuple):
+    """What stays of a contract's prices when they are let go.
+
+    `held` has the first bar and the marks of each time that it was held, for equity by bar.
+    """
+
+    newest: Ordinal  # its newest live bar
+    price: Price
+    mark: RawPrice
+    volume: int | None
+    oi: int | None
+    bid: Price | None
+    ask: Price | None
+    held: list[tuple[Ordinal, npt.NDArray[np.int32]]]
+
+
 class Contract(Blocking):
     """One instrument of one run.
 
     Prices are floats in currency per unit at the run's clock: those of the newest closed bar,
     `nan` before the contract's first live bar. `age` counts bars since it last had a live price;
     `price` is the newest live close. Contracts belong to one run: after a rewind, reading one
-    from before it raises `StaleHandle`.
+    from before it raises `StaleHandle`. When the session in which it settled is over its prices
+    are let go; the last ones can still be read.
     """
 
     def __init__(self, spec: ContractSpec, clock: Clock, desk: Trader) -> None:
@@ -153,6 +175,8 @@ class Contract(Blocking):
         self._name = ""  # made when first asked for
         self._loaded = False
         self._columns: PriceColumns | None = None
+        self._last: _Last | None = None  # once its prices are let go
+        self.times_held: list[tuple[Ordinal, Ordinal]] = []  # over by now: [opened, closed)
         self._open: Sequence[Price] = ()
         self._high: Sequence[Price] = ()
         self._low: Sequence[Price] = ()
@@ -174,9 +198,39 @@ class Contract(Blocking):
     def columns(self) -> PriceColumns | None:
         """The price columns, loaded when first asked for; None: no live bar in this run."""
         if not self._loaded:
+            if self._last is not None:  # let go: they are lent, and not kept again
+                return self._desk.columns(self.spec)
             self._columns = self._desk.columns(self.spec)
             self._loaded = True  # last: another thread may be reading
         return self._columns
+
+    def let_go(self) -> None:
+        """Give up the prices of a contract that has settled, but for the last and those held."""
+        columns = self._columns
+        if columns is None:
+            return
+        first, newest = columns.first, columns.n - 1
+        if not columns.all_live:
+            newest -= int(columns.live[::-1].argmax())
+        price, marks = columns.points.item(-1) / columns.scale, columns.marks
+        held = [(a, marks[a - first : b - first].copy()) for a, b in self.times_held if a < b]
+        self._last = _Last(
+            first + newest, price, marks.item(-1), self.volume, self.oi, self.bid, self.ask, held
+        )
+        # Last: another thread may be reading.
+        self._loaded, self._columns = False, None
+        self._open = self._high = self._low = self._close = ()
+
+    def marks(self, bar: Ordinal, until: Ordinal) -> npt.NDArray[np.int32]:
+        """Raw marks of bars through which it was held, shape ``(until − bar,)``."""
+        columns = self._columns
+        if columns is None and self._last is not None:
+            held = self._last.held
+            first, marks = held[bisect_right(held, bar, key=itemgetter(0)) - 1]
+            return marks[bar - first : until - first]
+        if columns is None:
+            raise InvariantError(f"{self.name} was held and has no price.")
+        return columns.marks[bar - columns.first : until - columns.first]
 
     # Prices at the clock. What is watched at every bar costs one index into a list with an entry
     # for each bar of the grid, made when first read; the entry behind the last serves a clock that
@@ -184,6 +238,8 @@ class Contract(Blocking):
 
     def _fill_in(self, column: str) -> Price:
         """Make the list of a column at its first read; return its price at the clock."""
+        if self._last is not None:
+            return self._last.price
         columns, bars = self.columns, self._desk.grid.n
         made = [_NAN] * (bars + 1) if columns is None else columns.on_grid(column, bars)
         setattr(self, f"_{column}", made)
@@ -233,6 +289,8 @@ class Contract(Blocking):
     @property
     def age(self) -> int | None:
         """Bars since the last live price, 0 when this bar is live; None before the first."""
+        if self._last is not None:
+            return self._clock.bar - self._last.newest
         i = self._offset()
         columns = self._columns
         if i < 0 or columns is None:
@@ -251,7 +309,9 @@ class Contract(Blocking):
         """Open interest in units at the newest closed bar; None where the source has none."""
         return self._count("oi")
 
-    def _count(self, column: str) -> int | None:
+    def _count(self, column: Literal["volume", "oi"]) -> int | None:
+        if self._last is not None:
+            return self._last.volume if column == "volume" else self._last.oi
         i = self._offset()
         array = getattr(self.columns, column) if i >= 0 else None
         return None if array is None else int(array[i])
@@ -266,7 +326,9 @@ class Contract(Blocking):
         """Best ask at the newest bar's close; None where there was none."""
         return self._quote("ask")
 
-    def _quote(self, side: str) -> Price | None:
+    def _quote(self, side: Literal["bid", "ask"]) -> Price | None:
+        if self._last is not None:
+            return self._last.bid if side == "bid" else self._last.ask
         i = self._offset()
         array = getattr(self.columns, side) if i >= 0 else None
         raw = 0 if array is None else int(array[i])
@@ -278,6 +340,8 @@ class Contract(Blocking):
 
         The newest live close, or the middle of bid and ask where that bar has both.
         """
+        if self._last is not None:
+            return self._last.mark
         i = self._offset()
         columns = self._columns
         return columns.marks.item(i) if columns is not None and i >= 0 else 0
@@ -399,6 +463,8 @@ class Option(Contract):
     """An option. They are many and their lives short: columns of their own, not of the grid."""
 
     def _at_clock(self, column: str) -> Price:
+        if self._last is not None:
+            return self._last.price
         columns = self.columns
         i = self._offset()
         if columns is None or i < 0:
@@ -434,7 +500,7 @@ class Option(Contract):
     # where the price is older than five bars or tells no volatility, and after the expiry.
 
     def _greek(self, name: str) -> float:
-        if self.expiry is None:
+        if self.expiry is None or self.is_expired:
             return _NAN
         return self._desk.chain(self.symbol, self.expiry).greek(self, name)
 

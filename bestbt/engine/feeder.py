@@ -136,6 +136,7 @@ class PriceFeeder:
         desk.session, self._session_last = session, grid.lasts[session]
         desk.before_open = True
         desk.unsettled_from = max(desk.unsettled_from, desk.today)
+        desk.let_go()
         self._missed = self.clearing.missed_expiry()
         desk.end_blocks(settled=not self._missed)
         vars(self.strategy.day).clear()

@@ -80,7 +80,7 @@ class Portfolio:
         contract, bar = fill.contract, fill.point // 4
         position = self.positions.get(contract)
         if position is None:
-            position = self.positions[contract] = Position(contract)
+            position = self.positions[contract] = Position(contract, bar)
         basis = position.raw_basis
         matches = position.apply(fill)
         if matches:
@@ -96,6 +96,7 @@ class Portfolio:
             self.matches += matches
         if not position.qty:
             del self.positions[contract]
+            contract.times_held.append((position.opened, bar))
         notional = fill.qty * fill.raw_price * contract.factor
         if contract.asset == "future":
             # No notional moves: what this fill closes pays the profit since it was last paid.

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from bestbt.engine.blocks import Blocking
 from bestbt.engine.contract import Contract
 from bestbt.engine.order import Fill
-from bestbt.units import POINTS, Money, Price, Qty, RawMoney, RawPrice, money
+from bestbt.units import POINTS, Money, Ordinal, Price, Qty, RawMoney, RawPrice, money
 
 if TYPE_CHECKING:  # what `exit` hands back
     from bestbt.engine.order import Order
@@ -38,8 +38,9 @@ class Position(Blocking):
     option's premium is paid at once, so it has none.
     """
 
-    def __init__(self, contract: Contract) -> None:
+    def __init__(self, contract: Contract, opened: Ordinal = 0) -> None:
         self.contract = contract
+        self.opened = opened  # bar of its first fill
         self.qty: Qty = 0
         self.raw_cost: RawMoney = 0
         self.raw_basis: RawMoney = 0

@@ -78,13 +78,9 @@ class Result:
             counted[contract] = basis
         equity = np.cumsum(moved[:n])
         for contract, steps in self._holdings().items():
-            columns = contract.columns
-            if columns is None:
-                continue
-            marks = columns.marks
             for (bar, qty), (until, _) in pairwise([*steps, (self.end, 0)]):
                 if qty and bar < until:
-                    held = marks[bar - columns.first : until - columns.first].astype(np.int64)
+                    held = contract.marks(bar, until).astype(np.int64)
                     equity[bar - self.start : until - self.start] += held * (qty * contract.factor)
         return equity
 

@@ -20,7 +20,7 @@ from bestbt.engine.contract import Contract
 from bestbt.engine.grid import Grid
 from bestbt.engine.order import Fill
 from bestbt.engine.result import Result
-from bestbt.units import MONEY_SCALE, POINTS, Ordinal, Qty, RawMoney
+from bestbt.units import MONEY_SCALE, Ordinal, Qty, RawMoney
 
 __all__ = [
     "OpenLot",
@@ -493,11 +493,8 @@ def open_positions(result: Result) -> pd.DataFrame:
 
 
 def _mark(contract: Contract, bar: Ordinal) -> int:
-    """Raw mark at a bar, which need not be where the run's clock stands now."""
-    columns = contract.columns
-    if columns is None or bar < columns.first:
-        return 0
-    return int(columns.points[POINTS * min(bar - columns.first, columns.n - 1) + POINTS - 1])
+    """Raw mark of what is held at a bar, which need not be where the run's clock stands now."""
+    return contract.marks(bar, bar + 1).item()
 
 
 def equity(result: Result) -> pd.Series[float]:
