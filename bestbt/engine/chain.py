@@ -80,15 +80,15 @@ class OptionChain(ChainBase):
         if at < 0:
             return f"no strike of {self._name} is listed yet"
         step = 1 if (n > 0) == (right == "CE") else -1
-        bar, left = self._clock.bar, abs(n)
-        while left:
-            at += step
-            if not 0 <= at < len(self._strikes):
+        for _ in range(abs(n)):
+            strike = self._strike(at)
+            while at >= 0 and self._strike(at) == strike:  # a strike has one row or two
+                at = self._next(at + step, step)
+            if at < 0:
                 return f"no strike {n:+d} from the money at {self._name}"
-            left -= self._firsts[at] <= bar
-        row = self._rows.get((self._strikes[at], right))
-        if row is None or row.first > bar:
-            return f"no {self.spot.symbol} {self._strikes[at]:g} {right} {self.expiry} listed yet"
+        row = self._row(at, right)
+        if row is None:
+            return f"no {self.spot.symbol} {self._strike(at):g} {right} {self.expiry} listed yet"
         return self._desk.contract(row.spec)
 
     def _unfit(self, option: Contract, max_age: int, min_oi: int, min_volume: int) -> str:
@@ -313,7 +313,9 @@ class OptionChain(ChainBase):
 
     def _straddle(self, reference: Reference, max_age: int) -> Price | None:
         at, board = self._nearest(reference), self._board(max_age)
-        return None if at < 0 else board.straddle(round(self._strikes[at] * board.rows.scale))
+        if at < 0:
+            return None
+        return board.straddle(round(self._strike(at) * board.rows.scale))
 
     @property
     def pcr(self) -> float | None:

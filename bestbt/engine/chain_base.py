@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import date
+from operator import attrgetter
 from typing import Any, Literal, Protocol, TypeAlias, get_args
 
 from bestbt.engine.board import NEVER, NO_ROWS, Board, Reference, Rows
@@ -65,7 +66,8 @@ class ChainBase:
     spot
         The underlying.
     listings
-        All options of the expiry, with the bar from which each is listed.
+        All options of the expiry by strike, calls before puts, with the bar from which each is
+        listed.
     desk
         Of the run.
     """
@@ -75,22 +77,10 @@ class ChainBase:
     ) -> None:
         self.spot, self.expiry = spot, expiry
         self._desk, self._clock = desk, desk.clock
-        self._rows: dict[tuple[float, str], Listing] = {}
-        first: dict[float, Ordinal] = {}
-        for row in listings:
-            strike, right = row.spec.strike, row.spec.right
-            if strike is None or right is None:
-                continue
-            self._rows[strike, right] = row
-            if row.first < first.get(strike, NEVER):
-                first[strike] = row.first
-        self._strikes = sorted(first)
-        self._firsts = [first[k] for k in self._strikes]
-        # Compared as integers, so that a tie between two strikes is a tie.
-        self._raw: list[RawPrice] = [round(k * spot.spec.scale) for k in self._strikes]
+        self._rows = listings  # searched by halves: most of them are never asked for
         self._closing: Ns | None = None  # when the expiry's last bar ends
         self._listed = NO_ROWS
-        self._listed_at: tuple[Ordinal, Ordinal] = (0, 0)  # bars in which it stays as it is
+        self._listed_until: Ordinal = 0  # bar in which the next row is listed
         self._boards: dict[int, Board] = {}  # of one moment, by max_age
         self._boards_at: tuple[Ordinal, Ns] = (-2, 0)
         self._noted: Ordinal = -2  # bar in which the log was told of a frozen index
@@ -108,8 +98,7 @@ class ChainBase:
     def strikes(self) -> list[float]:
         """Strikes listed by now, ascending."""
         bar = self._clock.bar
-        pairs = zip(self._strikes, self._firsts, strict=True)
-        return [k for k, first in pairs if first <= bar]
+        return list(dict.fromkeys(_strike(row) for row in self._rows if row.first <= bar))
 
     def call(self, strike: float) -> Contract:
         """Return the call of a strike; `ContractNotFound` when it is not listed by now."""
@@ -121,8 +110,10 @@ class ChainBase:
 
     def option(self, strike: float, right: Right) -> Contract:
         """Return the option of a strike; `ContractNotFound` when it is not listed by now."""
-        row = self._rows.get((float(strike), check_right(right)))
-        if row is None or row.first > self._clock.bar:
+        at = bisect_left(self._rows, float(strike), key=_strike)
+        there = at < len(self._rows) and self._strike(at) == strike
+        row = self._row(at, check_right(right)) if there else None
+        if row is None:
             raise ContractNotFound.strike(
                 self.spot.symbol, strike, right, self.expiry, self.strikes
             )
@@ -140,15 +131,38 @@ class ChainBase:
 
     def _options(self) -> Rows:
         bar = self._clock.bar
-        since, until = self._listed_at
-        if not since <= bar < until:
-            sides: tuple[Right, ...] = ("CE", "PE")
-            rows = [self._rows.get((k, right)) for k in self._strikes for right in sides]
-            now = [row for row in rows if row is not None and row.first <= bar]
-            later = [row.first for row in rows if row is not None and row.first > bar]
+        if bar >= self._listed_until:
+            now = [row for row in self._rows if row.first <= bar]
             self._listed = Rows([self._desk.contract(row.spec) for row in now])
-            self._listed_at = bar, min(later, default=NEVER)
+            later = (row.first for row in self._rows if row.first > bar)
+            self._listed_until = min(later, default=NEVER)
         return self._listed
+
+    # Rows by number
+
+    def _row(self, at: int, right: Right) -> Listing | None:
+        """Return the row of a right with the strike of a row; None where it is not listed by now.
+
+        *at* may be either row of the strike.
+        """
+        strike = self._strike(at)
+        for row in self._rows[max(at - 1, 0) : at + 2]:
+            if row.spec.right == right and _strike(row) == strike:
+                return row if row.first <= self._clock.bar else None
+        return None
+
+    def _next(self, at: int, step: int) -> int:
+        """Return the first row listed by now from *at* on, up (+1) or down (−1); −1: none."""
+        rows, bar = self._rows, self._clock.bar
+        while 0 <= at < len(rows):
+            if rows[at].first <= bar:
+                return at
+            at += step
+        return -1
+
+    def _strike(self, at: int) -> float:
+        """Strike of a row."""
+        return _strike(self._rows[at])
 
     # The reference: what strikes are measured from
 
@@ -284,24 +298,23 @@ class ChainBase:
         """Return the listed strike nearest to a reference (see `reference_by`)."""
         reference = self._reference(by, max_age)
         at = -1 if isinstance(reference, str) else self._nearest(reference)
-        return None if at < 0 else self._strikes[at]
+        return None if at < 0 else self._strike(at)
 
     def _nearest(self, reference: Reference) -> int:
-        """Index of the listed strike nearest to a price, the lower on a tie; -1: none."""
-        value = self._to_raw(reference.value)
-        raw, firsts, bar = self._raw, self._firsts, self._clock.bar
-        hi = bisect_left(raw, value)
-        lo = hi - 1
-        while lo >= 0 and firsts[lo] > bar:
-            lo -= 1
-        while hi < len(raw) and firsts[hi] > bar:
-            hi += 1
-        if lo < 0:
-            return hi if hi < len(raw) else -1
-        return lo if hi == len(raw) or value - raw[lo] <= raw[hi] - value else hi
+        """Row of the listed strike nearest to a price, the lower on a tie; −1: none."""
+        middle = bisect_left(self._rows, reference.value, key=_strike)
+        lo, hi = self._next(middle - 1, -1), self._next(middle, +1)
+        if lo < 0 or hi < 0:
+            return max(lo, hi)
+        # Compared as integers, so that a tie is a tie.
+        twice = self._to_raw(self._strike(lo)) + self._to_raw(self._strike(hi))
+        return lo if 2 * self._to_raw(reference.value) <= twice else hi
 
     def _to_raw(self, price: Price) -> RawPrice:
         return round(price * self.spot.spec.scale)
+
+
+_strike: Callable[[Listing], float] = attrgetter("spec.strike")  # of an option: it has one
 
 
 def check_right(right: Right) -> Right:

@@ -212,10 +212,16 @@ class Contract(Blocking):
         first, newest = columns.first, columns.n - 1
         if not columns.all_live:
             newest -= int(columns.live[::-1].argmax())
-        price, marks = columns.points.item(-1) / columns.scale, columns.marks
-        held = [(a, marks[a - first : b - first].copy()) for a, b in self.times_held if a < b]
+        marks, volume, oi = columns.marks, columns.volume, columns.oi
         self._last = _Last(
-            first + newest, price, marks.item(-1), self.volume, self.oi, self.bid, self.ask, held
+            first + newest,
+            columns.points.item(-1) / columns.scale,
+            marks.item(-1),
+            None if volume is None else volume.item(-1),
+            None if oi is None else oi.item(-1),
+            None if columns.bid is None else self.bid,
+            None if columns.ask is None else self.ask,
+            [(a, marks[a - first : b - first].copy()) for a, b in self.times_held if a < b],
         )
         # Last: another thread may be reading.
         self._loaded, self._columns = False, None
