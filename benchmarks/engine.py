@@ -204,13 +204,14 @@ def floor_straddles(feed: MadeFeed) -> Callable[[], None]:
     spot = np.asarray(feed._columns[ContractSpec("index", "NIFTY")].points)
 
     def run() -> None:
-        cash = 0
+        cash = 0.0
         for number, rows in enumerate(list(feed._listings.values())[:-1]):
             base = 4 * MINUTES * number
             at_money = spot[base + 19]
             for right in ("CE", "PE"):
                 legs = [r for r in rows if r.spec.right == right]
-                leg = min(legs, key=lambda r: abs(r.spec.strike * 100 - at_money))
+                away = [abs((r.spec.strike or 0) * 100 - at_money) for r in legs]
+                leg = legs[away.index(min(away))]
                 points = feed._columns[leg.spec].points
                 entry = int(points[20])
                 path = points[20:1440]

@@ -348,9 +348,11 @@ class Contract(Blocking):
         """
         if self._last is not None:
             return self._last.mark
-        i = self._offset()
-        columns = self._columns
-        return columns.marks.item(i) if columns is not None and i >= 0 else 0
+        columns = self._columns if self._loaded else self.columns
+        if columns is None:
+            return 0
+        i = min(self._clock.bar, columns.end - 1) - columns.first
+        return columns.marks.item(i) if i >= 0 else 0
 
     # Greeks, per unit: those of whatever is no option, which moves with itself.
 

@@ -29,6 +29,7 @@ from bestbt.units import DAY, POINTS, Ns, Ordinal, RawPrice
 
 __all__ = ["Plan", "StoreFeed", "on_grid", "plan", "union_sessions"]
 
+_CHAINS = 256  # expiries whose contracts are remembered: of all symbols those listed at a time
 _EPOCH = date(1970, 1, 1).toordinal()
 
 
@@ -362,6 +363,10 @@ class StoreFeed:
                 self._stored[stored.spec] = stored
                 chain.append(Listing(stored.spec, self._bar_of(stored.first)))
             self._chains[key] = chain
+            while len(self._chains) > _CHAINS:
+                for row in self._chains.pop(next(iter(self._chains))):
+                    self._stored.pop(row.spec, None)
+            return chain
         return self._chains[key]
 
     def future(self, symbol: str, expiry: date) -> ContractSpec | None:

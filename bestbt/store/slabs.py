@@ -1,16 +1,21 @@
-"""Decoded prices in memory: the least recently used go first. Shared by all runs of a store."""
+"""Decoded prices in memory: the least recently used go first. Shared by all runs of a store.
+
+What a run still holds is shared with the next one even when it is kept here no more, so that no
+two copies of one contract's prices are ever in memory.
+"""
 
 from __future__ import annotations
 
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
+from weakref import WeakValueDictionary
 
 from bestbt.engine.prices import PriceColumns
 
 __all__ = ["Slabs"]
 
-_DERIVED = 48  # bytes a bar of the float columns that a strategy's reading makes later
+_DERIVED = 48  # bytes a bar at least of the columns that a strategy's reading makes later
 
 
 class Slabs:
@@ -28,35 +33,41 @@ class Slabs:
         self.loads = 0  # how often something had to be read from the store
         self.bytes = 0
         self._kept: OrderedDict[Hashable, tuple[PriceColumns | None, int]] = OrderedDict()
+        self._held: WeakValueDictionary[Hashable, PriceColumns] = WeakValueDictionary()
         self._lock = threading.Lock()
 
     def get(self, key: Hashable, load: Callable[[], PriceColumns | None]) -> PriceColumns | None:
         """Return what *key* names, loading it at first use; others wait for nobody's loading."""
         with self._lock:
-            found = self._kept.get(key)
-            if found is not None:
-                self._kept.move_to_end(key)
-                return found[0]
+            if key in self._kept or key in self._held:
+                return self._keep(key)
         columns = load()
-        size = 0 if columns is None else _size(columns)
         with self._lock:
             self.loads += 1
-            first = self._kept.get(key)
-            if first is not None:  # another thread was quicker: all share its arrays
-                return first[0]
-            self._kept[key] = (columns, size)
-            self.bytes += size
-            while self.bytes > self.limit and len(self._kept) > 1:
-                self.bytes -= self._kept.popitem(last=False)[1][1]
+            return self._keep(key, columns)
+
+    def _keep(self, key: Hashable, loaded: PriceColumns | None = None) -> PriceColumns | None:
+        """Make it the most recently used; if there is one by now all share its arrays."""
+        columns, size = self._kept.pop(key, (self._held.get(key, loaded), 0))
+        self.bytes -= size
+        size = 0 if columns is None else _size(columns)  # again: it grows as it is read
+        self._kept[key] = (columns, size)
+        self.bytes += size
+        if columns is not None:
+            self._held[key] = columns
+        while self.bytes > self.limit and len(self._kept) > 1:
+            self.bytes -= self._kept.popitem(last=False)[1][1]
         return columns
 
     def clear(self) -> None:
         """Forget everything."""
         with self._lock:
             self._kept.clear()
+            self._held.clear()
             self.bytes = 0
 
 
 def _size(c: PriceColumns) -> int:
     arrays = (c.points, c.live, c.volume, c.oi, c.bid, c.ask)
-    return sum(a.nbytes for a in arrays if a is not None) + _DERIVED * c.n
+    given = sum(a.nbytes for a in arrays if a is not None)
+    return given + max(c.derived_nbytes, _DERIVED * c.n)
