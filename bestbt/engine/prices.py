@@ -142,10 +142,11 @@ class PriceColumns:
     @property
     def derived_nbytes(self) -> int:
         """Bytes of what has been made of the prices so far, to be read quickly."""
-        arrays = (*self._views.values(), *self._paths.values())
+        views = sum(view.nbytes for view in list(self._views.values()))
+        paths = sum(path.nbytes for path in list(self._paths.values()))
         # A list has a pointer for each bar of the grid, to a float for each bar of its own.
-        lists = (8 * len(made) + 24 * self.n for made in list(self._lists.values()))
-        return sum(a.nbytes for a in arrays) + sum(lists)
+        lists = sum(8 * len(made) + 24 * self.n for made in list(self._lists.values()))
+        return views + paths + lists
 
     # What a strategy reads: floats, one contiguous column each, made when first asked for.
     # One item of a memoryview is a plain number and costs a quarter of a numpy scalar.

@@ -39,17 +39,24 @@ class Slabs:
     def get(self, key: Hashable, load: Callable[[], PriceColumns | None]) -> PriceColumns | None:
         """Return what *key* names, loading it at first use; others wait for nobody's loading."""
         with self._lock:
-            if key in self._kept or key in self._held:
-                return self._keep(key)
+            there, columns = self._find(key)
+            if there:
+                return self._keep(key, columns)
         columns = load()
         with self._lock:
             self.loads += 1
-            return self._keep(key, columns)
+            there, first = self._find(key)  # another thread was quicker: all share its arrays
+            return self._keep(key, first if there else columns)
 
-    def _keep(self, key: Hashable, loaded: PriceColumns | None = None) -> PriceColumns | None:
-        """Make it the most recently used; if there is one by now all share its arrays."""
-        columns, size = self._kept.pop(key, (self._held.get(key, loaded), 0))
-        self.bytes -= size
+    def _find(self, key: Hashable) -> tuple[bool, PriceColumns | None]:
+        if key in self._kept:
+            return True, self._kept[key][0]
+        held = self._held.get(key)
+        return held is not None, held
+
+    def _keep(self, key: Hashable, columns: PriceColumns | None) -> PriceColumns | None:
+        """Make it the most recently used."""
+        self.bytes -= self._kept.pop(key, (None, 0))[1]
         size = 0 if columns is None else _size(columns)  # again: it grows as it is read
         self._kept[key] = (columns, size)
         self.bytes += size
