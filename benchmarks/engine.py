@@ -117,9 +117,8 @@ class Nothing(Strategy):
 class Idle(Nothing):
     """Ten positions and ten stops that are never met."""
 
-    @at("09:16")
-    def enter(self) -> None:
-        if not self.get_opened_positions():
+    def on_session_start(self) -> None:
+        if self.bar == MINUTES - 1:
             for spec in HELD:
                 self.sell(self.contract(str(spec)), lots=1, sl="900%")
 
