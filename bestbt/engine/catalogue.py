@@ -70,11 +70,14 @@ class Catalogue:
 
     def contract(self, spec: ContractSpec) -> Contract:
         """Return the run's one contract of a spec."""
-        found = self._contracts.get(spec) or self._settled.get(spec)
+        found = self._contracts.get(spec)
         if found is None:
+            settled = spec.expiry is not None and spec.expiry < self.unsettled_from
+            if settled and (kept := self._settled.get(spec)) is not None:
+                return kept
             kind = Option if spec.asset == "option" else Contract
             found = kind(spec, self.clock, self._desk)
-            if spec.expiry is not None and spec.expiry < self.unsettled_from:
+            if settled:
                 found.is_expired = True
                 self._settled[spec] = found
                 return found

@@ -297,13 +297,11 @@ class Contract(Blocking):
         """Bars since the last live price, 0 when this bar is live; None before the first."""
         if self._last is not None:
             return self._clock.bar - self._last.newest
-        i = self._offset()
-        columns = self._columns
-        if i < 0 or columns is None:
+        columns = self._columns if self._loaded else self.columns
+        if columns is None or (since := self._clock.bar - columns.first) < 0:
             return None
-        if columns.live[i]:
-            return self._clock.bar - columns.first - i
-        return self._clock.bar - columns.first - int(columns.newest[i])
+        i = min(since, columns.n - 1)
+        return since - (i if columns.all_live or columns.live[i] else columns.newest[i])
 
     @property
     def volume(self) -> int | None:
@@ -473,12 +471,11 @@ class Option(Contract):
     def _at_clock(self, column: str) -> Price:
         if self._last is not None:
             return self._last.price
-        columns = self.columns
-        i = self._offset()
-        if columns is None or i < 0:
+        columns = self._columns if self._loaded else self.columns
+        if columns is None or (i := self._clock.bar - columns.first) < 0:
             return _NAN
-        if self._clock.bar >= columns.end:  # it is over: its last price
-            column = "close"
+        if i >= columns.n:  # it is over: its last price
+            i, column = -1, "close"
         view: memoryview = getattr(columns, column)
         return view[i]
 

@@ -84,13 +84,13 @@ class Portfolio:
         basis = position.raw_basis
         matches = position.apply(fill)
         if matches:
-            gained = 0
+            gained, tagged = 0, self.realized_tagged
             for match in matches:
                 gain = match.raw_pnl
                 gained += gain
                 tag = match.entry.order.tag
-                for key in (tag, (contract, tag)):
-                    self.realized_tagged[key] = self.realized_tagged.get(key, 0) + gain
+                tagged[tag] = tagged.get(tag, 0) + gain
+                tagged[contract, tag] = tagged.get((contract, tag), 0) + gain
             self.realized += gained
             self.realized_by[contract] = self.realized_by.get(contract, 0) + gained
             self.matches += matches
@@ -131,6 +131,7 @@ class Portfolio:
         today = self.charged_today.setdefault(contract, {})
         for name, amount in charges.items():
             today[name] = today.get(name, 0) + amount
-            self.charges += amount
-            self.cash -= amount
             self.ledger.append(Posting(bar, name, contract, -amount, fill))
+        total = sum(charges.values())
+        self.charges += total
+        self.cash -= total
