@@ -221,12 +221,12 @@ class ChainBase:
     def _future(self, max_age: int, *, exact: bool) -> Reference | str:
         """Read the future of this expiry, or else (not *exact*) of the next one listed."""
         symbol = self.spot.symbol
-        days = self._desk.calendar(symbol, "future").from_day(self.expiry)
-        if not days or (exact and days[0] != self.expiry):
+        day = self._desk.calendar(symbol, "future").nearest(self.expiry)
+        if day is None or (exact and day != self.expiry):
             return f"no {symbol} future of {self.expiry}{'' if exact else ' or later'} is listed"
-        spec = self._desk.feed.future(symbol, days[0])
+        spec = self._desk.feed.future(symbol, day)
         if spec is None:
-            return f"no {symbol} future of {days[0]} is stored"
+            return f"no {symbol} future of {day} is stored"
         future = self._desk.contract(spec)
         age = future.age
         if age is None or age > max_age:

@@ -53,6 +53,11 @@ class ExpiryCalendar:
         later = self._all[bisect_left(self._days, first) :]
         return [e.day for e in later if self._is_listed(e)]
 
+    def nearest(self, first: date) -> date | None:
+        """Return the first listed expiry on or after a day; None where there is none."""
+        later = range(bisect_left(self._days, first), len(self._all))
+        return next((self._days[at] for at in later if self._is_listed(self._all[at])), None)
+
     def weekly(self, first: date, n: int = 0) -> date:
         """Return the n-th listed expiry on or after a day; the monthly counts as its own week's."""
         return self._nth(first, n, "expiry")

@@ -213,8 +213,7 @@ class _Facts:
         self._desk = desk
 
     def _nearest(self) -> date | None:
-        days = self._desk.calendar(self._desk.symbols[0]).from_day(self._desk.today)
-        return days[0] if days else None
+        return self._desk.calendar(self._desk.symbols[0]).nearest(self._desk.today)
 
     def sessions_to_expiry(self) -> int | None:
         """Sessions to the nearest expiry."""
