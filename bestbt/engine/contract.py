@@ -213,6 +213,10 @@ class Contract(Blocking):
         if not columns.all_live:
             newest -= int(columns.live[::-1].argmax())
         marks, volume, oi = columns.marks, columns.volume, columns.oi
+        held: list[tuple[Ordinal, npt.NDArray[np.int32]]] = []
+        for opened, closed in self.times_held:
+            if opened < closed:
+                held.append((opened, marks[opened - first : closed - first].copy()))
         self._last = _Last(
             first + newest,
             columns.points.item(-1) / columns.scale,
@@ -221,7 +225,7 @@ class Contract(Blocking):
             None if oi is None else oi.item(-1),
             None if columns.bid is None else self.bid,
             None if columns.ask is None else self.ask,
-            [(a, marks[a - first : b - first].copy()) for a, b in self.times_held if a < b],
+            held,
         )
         # Last: another thread may be reading.
         self._loaded, self._columns = False, None
