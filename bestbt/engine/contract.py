@@ -176,7 +176,7 @@ class Contract(Blocking):
         self._loaded = False
         self._columns: PriceColumns | None = None
         self._last: _Last | None = None  # once its prices are let go
-        self.times_held: list[tuple[Ordinal, Ordinal]] = []  # over by now: [opened, closed)
+        self.times_held: list[tuple[Ordinal, Ordinal]] = []  # first and last bar; over by now
         self._open: Sequence[Price] = ()
         self._high: Sequence[Price] = ()
         self._low: Sequence[Price] = ()
@@ -215,8 +215,7 @@ class Contract(Blocking):
         marks, volume, oi = columns.marks, columns.volume, columns.oi
         held: list[tuple[Ordinal, npt.NDArray[np.int32]]] = []
         for opened, closed in self.times_held:
-            if opened < closed:
-                held.append((opened, marks[opened - first : closed - first].copy()))
+            held.append((opened, marks[opened - first : closed + 1 - first].copy()))
         self._last = _Last(
             first + newest,
             columns.points.item(-1) / columns.scale,
@@ -232,7 +231,7 @@ class Contract(Blocking):
         self._open = self._high = self._low = self._close = ()
 
     def marks(self, bar: Ordinal, until: Ordinal) -> npt.NDArray[np.int32]:
-        """Raw marks of bars through which it was held, shape ``(until − bar,)``."""
+        """Raw marks of bars of one time that it was held, shape ``(until − bar,)``."""
         columns = self._columns
         if columns is None and self._last is not None:
             held = self._last.held

@@ -134,6 +134,20 @@ def test_a_result_taken_while_something_was_held_is_not_lost() -> None:
     assert sim.result.equity().tolist()[: len(equity)] == equity
 
 
+def test_the_marks_of_every_bar_in_which_something_was_held_stay() -> None:
+    feed = LendingFeed()
+    contracts = {f.contract for f in simulate(Reader, feed).result.fills}
+    times = 0
+    for contract in contracts:
+        own = feed._columns[contract.spec]
+        for opened, closed in contract.times_held:
+            times += 1
+            kept = contract.marks(opened, closed + 1)
+            assert kept.tolist() == own.marks[opened - own.first :][: len(kept)].tolist()
+            assert len(kept) == closed + 1 - opened, "the bar of the last fill too"
+    assert times >= 3 * SESSIONS - 2
+
+
 class Keeper(Reader):
     """Has two contracts of the first expiry: one it has traded, one it has looked at."""
 
