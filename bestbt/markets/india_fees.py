@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import date
 from decimal import Decimal
+from functools import lru_cache
 from typing import Literal, TypeAlias
 
 from bestbt.engine.fees import RATE_SCALE, FeeSchedule, ScheduledFees
@@ -22,6 +23,7 @@ _FREEZE_RULE = date(2021, 8, 2)
 # ---------------------------------------------------------------- how large an order may be
 
 
+@lru_cache(maxsize=1024)  # asked at every fill; a year of five symbols fits
 def _freeze(symbol: str, day: date) -> int | None:
     for row in FREEZES:
         if row.symbol == symbol and holds(row.first, row.last, day):
