@@ -218,7 +218,7 @@ class Backtest(ByHand):
 
     def _pnl(self, rules: MatchRules, until: Ordinal) -> Money:
         other = self._simulation(rules)
-        other.interventions += self.simulation.interventions
+        other.redo(self.simulation.interventions)
         if until >= self.feed.start_bar:
             other.run_to(until)
         return money(other.desk.portfolio.equity - other.desk.portfolio.capital)

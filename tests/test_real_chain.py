@@ -357,7 +357,7 @@ def test_the_figures_told_in_the_documentation(runs: dict[Any, Run], store: Stor
     """What docs/importing.md says of these runs."""
     entered = [o for r in runs.values() for o in r.result.orders if not o.is_exit]
     entries = [o for o in entered if o.kind in ("entry", "roll")]
-    assert (len(entries), sum(o.status == "rejected" for o in entries)) == (259, 23)
+    assert (len(entries), sum(o.status == "rejected" for o in entries)) == (253, 20)
     fills = [(run, fill) for run in runs.values() for fill in run.result.fills]
     assert sum(f.kind == "exit" and f.bar > f.order.placed + 1 for _, f in fills) == 9
     late = [f for r, f in fills if f.contract.expiry and start(r, f.bar).date() > f.contract.expiry]

@@ -65,7 +65,7 @@ class Rows:
         # Rows of the calls whose strike has a put too: it is the row behind.
         both = self.call[:-1] & ~self.call[1:] & (self.strike[:-1] == self.strike[1:])
         self.pairs: Ints = np.flatnonzero(both)
-        self._feeds = [_feed(c.columns) for c in self.contracts]
+        self._feeds = [_feed(c._prices) for c in self.contracts]
 
     def newest(self, bar: Ordinal) -> tuple[Ints, Ints]:
         """Return the newest live close of each row, raw, and its age in bars.
@@ -121,7 +121,8 @@ class Board:
     years
         Time to expiry; nan when it is over.
     max_age
-        Rows whose price is older, in bars, are stale: no volatility, not picked.
+        Rows whose price is older, in bars, or was made in an earlier session, are stale: no
+        volatility, not picked.
     otherwise
         Gives the forward where no call and put are fresh.
 
@@ -148,7 +149,7 @@ class Board:
     ) -> None:
         self.rows, self.max_age = rows, max_age
         self.raw, self.age = rows.newest(bar)
-        self.fresh: Bools = self.age <= max_age
+        self.fresh: Bools = self.age <= min(max_age, bar - session)  # made in this session
         self.price: Floats = np.where(self.raw > 0, self.raw / rows.scale, np.nan)
         self._bar, self._session, self._years = bar, session, years
         self.synthetic = self._synthetic()

@@ -32,11 +32,11 @@ class ByHand(Blocking):
         """Close what is held of a contract."""
         self._by_hand("exit", _name("exit", what))
 
-    def buy(self, what: Contract | str, lots: int, **terms: Any) -> None:
+    def buy(self, what: Contract | str, lots: int | None = None, **terms: Any) -> None:
         """Buy a contract; the terms are those of `Strategy.buy`."""
         self._by_hand("buy", _name("buy", what), lots, **terms)
 
-    def sell(self, what: Contract | str, lots: int, **terms: Any) -> None:
+    def sell(self, what: Contract | str, lots: int | None = None, **terms: Any) -> None:
         """Sell a contract; the terms are those of `Strategy.buy`."""
         self._by_hand("sell", _name("sell", what), lots, **terms)
 
@@ -55,7 +55,7 @@ class ByHand(Blocking):
 
     def cancel_order(self, order: Order | int) -> None:
         """Take back a working order."""
-        self._by_hand("cancel_order", order.id if isinstance(order, Order) else order)
+        self._by_hand("cancel_order", order)
 
     def cancel_all(self) -> None:
         """Take back every working order, stops and targets too."""
@@ -63,7 +63,7 @@ class ByHand(Blocking):
 
     def modify_order(self, order: Order | int, **terms: Any) -> None:
         """Change a working order; see `Strategy.modify_order`."""
-        self._by_hand("modify_order", order.id if isinstance(order, Order) else order, **terms)
+        self._by_hand("modify_order", order, **terms)
 
     def _blocking(self, verb: str, *args: Any, **terms: Any) -> None:
         self._by_hand(verb, *args, **terms)

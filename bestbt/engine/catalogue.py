@@ -121,9 +121,11 @@ class Catalogue:
                 pick = chain.call if parts[3] == "CE" else chain.put
                 return pick(float(parts[2]))
             if len(parts) == 3 and parts[2] == "FUT":
-                spec = self.feed.future(parts[0], date.fromisoformat(parts[1]))
+                day = date.fromisoformat(parts[1])
+                listed = day in self.calendar(parts[0], "future")
+                spec = self.feed.future(parts[0], day) if listed else None
                 if spec is None:
-                    raise ContractNotFound(f"No future {name!r} in the store.")
+                    raise ContractNotFound(f"No future {name!r} is listed by now.")
                 return self.contract(spec)
         except ValueError:
             raise ContractNotFound(

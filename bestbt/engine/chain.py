@@ -8,7 +8,7 @@ from typing import Any, Literal, TypeAlias, get_args
 import numpy as np
 
 from bestbt.engine.board import NEVER, Board, Reference, nearest
-from bestbt.engine.chain_base import MAX_AGE, By, ChainBase, check_right, too_old
+from bestbt.engine.chain_base import MAX_AGE, By, ChainBase, check_right, check_terms, too_old
 from bestbt.engine.contract import Contract
 from bestbt.errors import OrderError, UsageError, did_you_mean
 from bestbt.units import Price, Right
@@ -66,6 +66,7 @@ class OptionChain(ChainBase):
         """
         if not isinstance(n, int):
             raise OrderError(f"get_atm(offset={n!r}): give whole strikes, such as 2 or -1.")
+        check_terms(max_age, min_oi, min_volume)
         asked = f"get_atm({check_right(right)!r}{f', offset={n}' if n else ''})"
         found = self._offset(right, n, self._measure(asked, by, max_age))
         if isinstance(found, Contract):
@@ -94,7 +95,7 @@ class OptionChain(ChainBase):
     def _unfit(self, option: Contract, max_age: int, min_oi: int, min_volume: int) -> str:
         """Say what an option lacks; empty when it lacks nothing."""
         age = option.age
-        if age is None or age > max_age:
+        if age is None or age > self._oldest(max_age):
             return too_old(option, age, max_age)
         if min_oi > 0 and not (option.oi or 0) >= min_oi:
             return f"{option.name} has an open interest of {option.oi} (min_oi={min_oi})"
@@ -133,6 +134,7 @@ class OptionChain(ChainBase):
         asked = f"get_by_delta({right!r}, {delta!r})"
         if not _is_number(delta) or not 0 < abs(delta) < 1:
             raise UsageError(f"{asked}: a delta is a fraction between 0 and 1, such as 0.25.")
+        check_terms(max_age, min_oi, min_volume)
         board = self._board(max_age)
         fit = board.fit(check_right(right), min_oi, min_volume) & ~np.isnan(board.greeks.delta)
         size = np.rint(np.abs(np.where(fit, board.greeks.delta, 0)) * _DELTA).astype(np.int64)
@@ -170,6 +172,7 @@ class OptionChain(ChainBase):
             raise UsageError(f"{asked}: a premium is a price above 0, such as 120.")
         if side not in get_args(Side):
             raise UsageError(f"side={side!r}: {did_you_mean(str(side), get_args(Side))}")
+        check_terms(max_age, min_oi, min_volume)
         board = self._board(max_age)
         fit = board.fit(check_right(right), min_oi, min_volume)
         miss = board.raw - round(premium * board.rows.scale)
@@ -259,6 +262,7 @@ class OptionChain(ChainBase):
         self, asked: str, right: Right, value: float, max_age: int, min_oi: int, min_volume: int
     ) -> Contract | None:
         """Answer with the fitting row whose strike is nearest to a raw price."""
+        check_terms(max_age, min_oi, min_volume)
         board = self._board(max_age)
         fit = board.fit(right, min_oi, min_volume)
         at = round(value * board.rows.scale / self.spot.spec.scale)

@@ -22,7 +22,7 @@ from bestbt.engine.pricing import years_to
 from bestbt.errors import ContractNotFound, NoSchedule, OrderError, UsageError, did_you_mean
 from bestbt.units import DAY, MINUTE, Ns, Ordinal, Price, RawPrice, Right
 
-__all__ = ["MAX_AGE", "By", "ChainBase", "Floor", "check_right", "too_old"]
+__all__ = ["MAX_AGE", "By", "ChainBase", "Floor", "check_right", "check_terms", "too_old"]
 
 By: TypeAlias = Literal["spot", "synthetic", "future", "forward"]
 
@@ -110,6 +110,8 @@ class ChainBase:
 
     def option(self, strike: float, right: Right) -> Contract:
         """Return the option of a strike; `ContractNotFound` when it is not listed by now."""
+        if isinstance(strike, bool) or not isinstance(strike, int | float):
+            raise OrderError(f"option(strike={strike!r}): give a number, such as 22000.")
         at = bisect_left(self._rows, float(strike), key=_strike)
         there = at < len(self._rows) and self._strike(at) == strike
         row = self._row(at, check_right(right)) if there else None
@@ -229,7 +231,7 @@ class ChainBase:
             return f"no {symbol} future of {day} is stored"
         future = self._desk.contract(spec)
         age = future.age
-        if age is None or age > max_age:
+        if age is None or age > self._oldest(max_age):
             return too_old(future, age, max_age)
         return Reference(future.price, "future", age)
 
@@ -247,15 +249,14 @@ class ChainBase:
 
     def _board(self, max_age: int) -> Board:
         """Return the board of this moment; made once for each *max_age* asked."""
-        if isinstance(max_age, bool) or not isinstance(max_age, int) or max_age < 0:
-            raise UsageError(f"max_age={max_age!r}: give whole bars, 0 or more.")
+        check_terms(max_age)
         bar, now = self._clock.bar, self._desk.now
         if self._boards_at != (bar, now):
             self._boards, self._boards_at = {}, (bar, now)
         found = self._boards.get(max_age)
         if found is None:
-            grid, years = self._desk.grid, self._years(now)
-            session = grid.firsts[grid.session(bar)] if bar >= 0 else 0
+            _grid, years = self._desk.grid, self._years(now)
+            session = self._session_of(bar)
             found = Board(
                 self._options(),
                 bar,
@@ -266,6 +267,16 @@ class ChainBase:
             )
             self._boards[max_age] = found
         return found
+
+    def _session_of(self, bar: Ordinal) -> Ordinal:
+        """First bar of the session of a bar."""
+        grid = self._desk.grid
+        return grid.firsts[grid.session(bar)] if bar >= 0 else 0
+
+    def _oldest(self, max_age: int) -> int:
+        """Bars that a price may be old: no price is fresh that was made in an earlier session."""
+        bar = self._clock.bar
+        return min(max_age, bar - self._session_of(bar))
 
     def _years(self, now: Ns) -> float:
         """Calendar time to expiry in years, no less than a minute; nan when it is over."""
@@ -322,6 +333,14 @@ def check_right(right: Right) -> Right:
     if right not in ("CE", "PE"):
         raise OrderError(f"{right!r} is no right of an option; it is 'CE' (call) or 'PE' (put).")
     return right
+
+
+def check_terms(max_age: int, min_oi: int = 0, min_volume: int = 0) -> None:
+    """Refuse terms of a picker that are no whole numbers, or below zero."""
+    for name, given in (("max_age", max_age), ("min_oi", min_oi), ("min_volume", min_volume)):
+        if type(given) is not int or given < 0:
+            what = "whole bars" if name == "max_age" else "whole units"
+            raise UsageError(f"{name}={given!r}: give {what}, 0 or more.")
 
 
 def too_old(contract: Contract, age: int | None, max_age: int) -> str:

@@ -12,6 +12,7 @@ from bestbt.engine.desk import Desk
 from bestbt.engine.order import Brackets, Fill, Order, OrderKind, Trail
 from bestbt.engine.ports import Trade
 from bestbt.engine.settlement import intrinsic, mean_of_last, settlement_value
+from bestbt.engine.touch import NEVER
 from bestbt.errors import InvariantError
 from bestbt.units import MINUTE, POINTS, Ordinal, Point, Qty, RawPrice, money
 
@@ -118,7 +119,7 @@ class Clearing:
     def _note_ambiguous(self, order: Order, point: Point) -> None:
         """Count a bar whose other extreme would have filled the other exit of the same entry."""
         desk, contract = self._desk, order.contract
-        columns = contract.columns
+        columns = contract._prices
         if columns is None or columns.quoted:
             return
         at = POINTS * (point // POINTS - columns.first)
@@ -167,7 +168,7 @@ class Clearing:
         """Place the exits of an entry's fill; they work from where it traded."""
         spec, side = fill.contract.spec, 1 if fill.qty > 0 else -1
         entry = fill.raw_price
-        columns = fill.contract.columns
+        columns = fill.contract._prices
         quoted = columns is not None and columns.quoted
         since = fill.point + 1 if quoted else fill.point
         start = None if quoted else seen
@@ -205,10 +206,13 @@ class Clearing:
         desk = self._desk
         combo = desk.combos.pop(order.id)
         combo.filled.append(order)
+        held = desk.portfolio.positions.get(order.contract)
+        if held is not None and held.qty * order.qty > 0:
+            combo.opened.add(order.id)
         if order.qty > 0 and not combo.waits:
             for other in combo.orders:
                 if other.status == "working" and other.since > point:
-                    columns = other.contract.columns
+                    columns = other.contract._prices
                     anywhere = desk.fill_at_close or (columns is not None and columns.quoted)
                     other.since = point if anywhere else -(-point // POINTS) * POINTS
                     desk.exchange.renew(other)
@@ -247,12 +251,14 @@ class Clearing:
         A combo that will not be whole is undone; of a roll the old leg goes on alone.
         """
         desk = self._desk
-        if order.status != "working":  # ended with its mate
+        if order.status != "working":  # it ended with the other leg of its roll
+            return order.status == "rejected"
+        roll = desk.rolls.get(order.id)
+        if roll is not None:  # the old leg comes first; the new one is told of below
+            desk.part(roll, "rejected", "no bar in which both legs of the roll could trade")
             return False
-        if order.id in desk.rolls:
-            desk.part(desk.rolls[order.id])
-            return False
-        desk.end(order, "rejected", f"no live price in {bar - order.placed} bars")
+        why = "no live price" if order.since < NEVER else "what the combo buys was not bought"
+        desk.end(order, "rejected", f"{why} in {bar - order.placed} bars")
         desk.note("rejected", f"{order.contract.name}: {order.reason}", order=order.id)
         combo = desk.combos.pop(order.id, None)
         if combo is not None:
@@ -284,7 +290,8 @@ class Clearing:
             for contract in desk.expiring.pop(expiry):
                 contract.is_expired = True
         for order in [o for o in desk.exchange.working if o.contract.is_expired]:
-            desk.end(order, "lapsed", "contract expired")
+            if order.status == "working":  # and not ended with the other leg of its roll
+                desk.end(order, "lapsed", "contract expired")
         desk.unsettled_from = day + timedelta(days=1)
         return due
 
@@ -327,7 +334,7 @@ class Clearing:
         """
         desk = self._desk
         for contract, position in desk.portfolio.positions.items():
-            if contract.asset == "future" and contract.columns is not None:
-                price = mean_of_last(desk.grid, contract.columns, bar, _SETTLING)
+            if contract.asset == "future" and contract._prices is not None:
+                price = mean_of_last(desk.grid, contract._prices, bar, _SETTLING)
                 paid = position.mark_to_market(contract.mark if price is None else price)
                 desk.portfolio.pay(bar, "variation", position, paid, None)

@@ -195,8 +195,11 @@ class Contract(Blocking):
         return self._name
 
     @property
-    def columns(self) -> PriceColumns | None:
-        """The price columns, loaded when first asked for; None: no live bar in this run."""
+    def _prices(self) -> PriceColumns | None:
+        """The price columns, loaded when first asked for; None: no live bar in this run.
+
+        For the engine alone: they hold the future.
+        """
         if not self._loaded:
             if self._last is not None:  # let go: they are lent, and not kept again
                 return self._desk.columns(self.spec)
@@ -249,7 +252,7 @@ class Contract(Blocking):
         """Make the list of a column at its first read; return its price at the clock."""
         if self._last is not None:
             return self._last.price
-        columns, bars = self.columns, self._desk.grid.n
+        columns, bars = self._prices, self._desk.grid.n
         made = [_NAN] * (bars + 1) if columns is None else columns.on_grid(column, bars)
         setattr(self, f"_{column}", made)
         return made[self._clock.bar]
@@ -290,7 +293,7 @@ class Contract(Blocking):
 
     def _offset(self) -> int:
         """Index of the newest closed bar in the columns; -1 where there is none."""
-        columns = self.columns
+        columns = self._prices
         if columns is None:
             return -1
         return min(self._clock.bar - columns.first, columns.n - 1)
@@ -300,7 +303,7 @@ class Contract(Blocking):
         """Bars since the last live price, 0 when this bar is live; None before the first."""
         if self._last is not None:
             return self._clock.bar - self._last.newest
-        columns = self._columns if self._loaded else self.columns
+        columns = self._columns if self._loaded else self._prices
         if columns is None or (since := self._clock.bar - columns.first) < 0:
             return None
         i = min(since, columns.n - 1)
@@ -320,7 +323,7 @@ class Contract(Blocking):
         if self._last is not None:
             return self._last.volume if column == "volume" else self._last.oi
         i = self._offset()
-        array = getattr(self.columns, column) if i >= 0 else None
+        array = getattr(self._prices, column) if i >= 0 else None
         return None if array is None else int(array[i])
 
     @property
@@ -337,7 +340,7 @@ class Contract(Blocking):
         if self._last is not None:
             return self._last.bid if side == "bid" else self._last.ask
         i = self._offset()
-        array = getattr(self.columns, side) if i >= 0 else None
+        array = getattr(self._prices, side) if i >= 0 else None
         raw = 0 if array is None else int(array[i])
         return raw / self.spec.scale if raw > 0 else None
 
@@ -349,7 +352,7 @@ class Contract(Blocking):
         """
         if self._last is not None:
             return self._last.mark
-        columns = self._columns if self._loaded else self.columns
+        columns = self._columns if self._loaded else self._prices
         if columns is None:
             return 0
         i = min(self._clock.bar, columns.end - 1) - columns.first
@@ -432,13 +435,20 @@ class Contract(Blocking):
         """Close what is held of it and open the twin in another contract; see `Strategy.roll`."""
         return self._desk.roll(self, to, expiry, if_unfilled)
 
-    def set_exit(self, kind: OrderKind, level: Price | str | None) -> Order | None:
-        """Put one stop or target on all that is held of it; see `Position.set_sl`."""
-        return self._desk.set_exit(self, kind, level)
+    def set_sl(self, level: Price | str | None) -> Order | None:
+        """Put one stop on all that is held of it; see `Position.set_sl`."""
+        return self._desk.set_exit(self, "stop", level)
 
-    def waiting_price(self, kind: OrderKind) -> Price | None:
-        """Price of the stop or target of what is held that comes first; None: there is none."""
-        return self._desk.waiting_price(self, kind)
+    def set_target(self, level: Price | str | None) -> Order | None:
+        """Put one target on all that is held of it; see `Position.set_target`."""
+        return self._desk.set_exit(self, "target", level)
+
+    def add(self, lots: int | None = None, **terms: Any) -> Order | None:
+        """Buy more of what is long, sell more of what is short; see `Position.add`."""
+        position = self.position
+        if position is None:
+            raise OrderError(f"add({self.name}): nothing of it is held; buy or sell.")
+        return position.add(lots, **terms)
 
     def get_pnl(self) -> Money:
         """Realized and unrealized profit in this contract, before charges."""
@@ -474,7 +484,7 @@ class Option(Contract):
     def _at_clock(self, column: str) -> Price:
         if self._last is not None:
             return self._last.price
-        columns = self._columns if self._loaded else self.columns
+        columns = self._columns if self._loaded else self._prices
         if columns is None or (i := self._clock.bar - columns.first) < 0:
             return _NAN
         if i >= columns.n:  # it is over: its last price

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
+from numbers import Integral
 from typing import Any, NamedTuple
 
 from bestbt.engine.catalogue import Catalogue, Host
@@ -116,7 +117,7 @@ class Dealing(Catalogue):
             raw_trigger=ticket.raw_trigger,
             raw_price=ticket.raw_price,
             until=bar + self.max_wait if kind == "entry" and type == "market" else None,
-            lifetime=None if ticket.until is None else self._last_bar(ticket.until),
+            lifetime=None if ticket.until is None else self._last_bar(ticket.until, bar),
             brackets=ticket.brackets,
             tif=ticket.tif,
             tag=tag,
@@ -131,10 +132,13 @@ class Dealing(Catalogue):
         self.exchange.submit(order, legs)
         self.dirty = True
 
-    def _last_bar(self, day: date) -> Ordinal:
-        """Last bar of the sessions up to a day."""
+    def _last_bar(self, day: date, bar: Ordinal) -> Ordinal:
+        """Last bar of the sessions up to a day; refused when no bar is left of them."""
         after = self.grid.session_from(day + timedelta(days=1))
-        return self.grid.lasts[after - 1]
+        last = self.grid.lasts[after - 1]
+        if last <= bar and day <= self.today:
+            raise OrderError(f"until={day}: no bar of that day is left; the order could not trade.")
+        return last
 
     def exit(self, contract: Contract) -> Order | None:
         """Close what is held of a contract at its next live bar; None when nothing is."""
@@ -142,15 +146,21 @@ class Dealing(Catalogue):
         position = self.portfolio.positions.get(contract)
         if position is None:
             return None
-        for order in self.exchange.working:
-            if order.contract is contract and order.kind == "exit" and order.type == "market":
-                return order  # one exit is on its way
-        return self.place(contract, -position.qty, LEAVE, "exit", position.tag)
+        leaving = [
+            order
+            for order in self.exchange.working
+            if order.contract is contract and order.kind == "exit" and order.type == "market"
+        ]
+        rest = -position.qty - sum(order.left for order in leaving if order.is_exit)
+        if leaving and rest * position.qty >= 0:
+            return leaving[0]  # all of it is on its way
+        return self.place(contract, rest, LEAVE, "exit", position.tag)
 
     def exit_all(self) -> None:
         """Close every open position at its next live bar; cancel entries still waiting."""
         for order in [o for o in self.exchange.working if not o.is_exit]:
-            self.end(order, "cancelled", "exit_all")
+            if order.status == "working":
+                self.end(order, "cancelled", "exit_all")
         for contract in list(self.portfolio.positions):
             self.exit(contract)
 
@@ -166,8 +176,8 @@ class Dealing(Catalogue):
         """Return a working order by itself or by its id; `OrderError` when it is none."""
         if isinstance(order, Order):
             found = order
-        elif type(order) is int and 0 <= order < len(self.orders):
-            found = self.orders[order]
+        elif isinstance(order, Integral) and 0 <= int(order) < len(self.orders):
+            found = self.orders[int(order)]
         else:
             have = f"ids 0 to {len(self.orders) - 1}" if self.orders else "no order yet"
             raise OrderError(f"{verb}({order!r}): there is no such order; the run has {have}.")
@@ -185,7 +195,8 @@ class Dealing(Catalogue):
     def cancel_all(self) -> None:
         """Take back every working order, stops and targets too."""
         for order in list(self.exchange.working):
-            self.end(order, "cancelled", "cancel_all")
+            if order.status == "working":  # and not ended with the other leg of its roll
+                self.end(order, "cancelled", "cancel_all")
 
     def modify(
         self,
@@ -230,7 +241,7 @@ class Dealing(Catalogue):
         found.qty = size
         if not found.is_exit:
             found.left = size
-        found.start_price = None
+        found.start_price = found.level = None
         found.since = POINTS * (self.clock.bar + 1)
         self.exchange.renew(found)
         self.dirty = True

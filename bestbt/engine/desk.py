@@ -100,6 +100,8 @@ class Desk(Dealing):
             self.note("refused", f"{verb}(None): {self.why_none}")
             return None
         size = self._checked_units(verb, contract, lots, qty)
+        if not isinstance(tag, str):
+            raise OrderError(f"{verb}(tag={tag!r}): a tag is a text.")
         ticket = read_ticket(
             verb, contract.spec, self.today, type, price, trigger, sl, target, trail, tif, until
         )
@@ -128,7 +130,7 @@ class Desk(Dealing):
 
     def combo(self, legs: Sequence[Buy | Sell], atomic: bool = False, tag: str = "") -> list[Order]:
         """Place entries that belong together; see `Strategy.combo`."""
-        given = list(legs)
+        given = list(legs) if isinstance(legs, list | tuple) else []
         if len(given) < 2 or not all(isinstance(leg, Buy | Sell) for leg in given):
             raise OrderError(
                 "combo(): give two legs or more: combo([Sell(call, 1), Buy(wing, 1)])."
@@ -189,6 +191,8 @@ class Desk(Dealing):
     ) -> Order | None:
         """Leave a contract and enter its twin in another; see `Strategy.roll`."""
         self._check_ours("roll", contract)
+        if isinstance(expiry, str) and expiry not in ("weekly", "monthly"):
+            raise OrderError(f"roll(expiry={expiry!r}): a date, 'weekly' or 'monthly' is needed.")
         if if_unfilled not in ("exit", "keep"):
             raise OrderError(f"roll(if_unfilled={if_unfilled!r}): it is 'exit' or 'keep'.")
         position = self.portfolio.positions.get(contract)
@@ -199,14 +203,17 @@ class Desk(Dealing):
             self.note("refused", f"roll({contract.name}): {self.refusal(contract, position.tag)}")
             return None
         for working in self.exchange.working:
-            if working.contract is contract and working.id in self.rolls:
-                return working  # one roll is on its way
-        try:
-            target = self._target(position, to, expiry)
-        except NothingListed as error:  # the data end here, or the next one is not listed yet
-            self.note("refused", f"roll({contract.name}): {error}")
-            return None
-        blocked = self.refusal(contract if target is None else target, position.tag)
+            roll = self.rolls.get(working.id)
+            if roll is not None and roll.leave.contract is contract:
+                return roll.enter  # one is on its way
+        blocked, target = self.refusal(contract, position.tag), None
+        if not blocked:
+            try:
+                target = self._target(position, to, expiry)
+            except NothingListed as error:  # the data end here, or it is not listed yet
+                self.note("refused", f"roll({contract.name}): {error}")
+                return None
+            blocked = self.refusal(target, position.tag) if target is not None else ""
         if blocked:
             self.note("roll", f"{contract.name} is closed and not rolled: {blocked}")
             return self.exit(contract)
@@ -277,6 +284,8 @@ class Desk(Dealing):
             to = self.named(to)
         if isinstance(to, Contract):
             self._check_ours("roll", to)
+            if expiry is not None:
+                raise OrderError(f"roll(to={to.name}, expiry={expiry}): the contract has its own.")
             if not to.is_tradable or to.is_expired or to is contract:
                 why = "it is held already" if to is contract else "it cannot be traded"
                 raise OrderError(f"roll({contract.name}, to={to.name}): {why}.")
@@ -284,13 +293,15 @@ class Desk(Dealing):
         if contract.expiry is None:
             raise OrderError(f"roll({contract.name}): it has no expiry to roll from.")
         if isinstance(to, date):
+            if expiry is not None:
+                raise OrderError(f"roll(to={to}, expiry={expiry}): give the date once.")
             to, expiry = None, to
         if to is not None and not isinstance(to, str):
             raise OrderError(
                 f"roll(to={to!r}): give a contract, a date, or a rule such as 'atm' or 'delta:0.2'."
             )
         rule = StrikeRule.parse(to or "same")
-        calendar = self.calendar(contract.symbol, contract.asset)
+        calendar, asked = self.calendar(contract.symbol, contract.asset), expiry
         if expiry is None or isinstance(expiry, str):
             expiry = self._next_expiry(position, calendar, expiry)
         elif expiry not in calendar or expiry < self.unsettled_from:
@@ -306,7 +317,12 @@ class Desk(Dealing):
             return self.contract(spec)
         chain, right = self.chain(contract.symbol, expiry), contract.right
         if rule.name == "same":
-            found: Contract | None = chain.option(contract.strike, right)
+            try:
+                found: Contract | None = chain.option(contract.strike, right)
+            except ContractNotFound as error:
+                if asked is not None:
+                    raise
+                raise NothingListed(str(error)) from None
         elif rule.name == "atm":
             found = chain.offset(right)
         elif rule.name == "delta":
@@ -321,8 +337,6 @@ class Desk(Dealing):
 
     def _next_expiry(self, position: Position, calendar: ExpiryCalendar, kind: str | None) -> date:
         """Return the next expiry of a kind; by default of the kind a chain of rolls began with."""
-        if kind not in (None, "weekly", "monthly"):
-            raise OrderError(f"roll(expiry={kind!r}): a date, 'weekly' or 'monthly' is needed.")
         expiry = position.contract.expiry or self.today
         after = max(expiry + timedelta(days=1), self.unsettled_from)
         try:
@@ -351,16 +365,20 @@ class Desk(Dealing):
             return
         mate = roll.leave if order is roll.enter else roll.enter
         self.rolls.pop(mate.id, None)
-        if mate.status != "working":
-            return
-        if order is roll.enter and not roll.keep:
-            self._leave_alone(roll, reason)
-        else:
+        if mate.status == "working":
             super().end(mate, "cancelled", f"roll: {reason}")
 
-    def part(self, roll: Roll) -> None:
-        """Give up a roll whose legs found no bar in which both could trade."""
-        self.end(roll.enter, "rejected", "no bar in which both legs of the roll could trade")
+    def part(self, roll: Roll, status: OrderStatus, reason: str) -> None:
+        """Give up a roll that will not be whole: its old leg goes on alone, or is kept."""
+        for order in (roll.leave, roll.enter):
+            self.rolls.pop(order.id, None)
+        self.end(roll.enter, status, reason)
+        name = roll.leave.contract.name
+        if roll.keep:
+            self.end(roll.leave, "cancelled", f"roll: {reason}")
+            self.note("roll-incomplete", f"{name} is kept: {reason}", order=roll.enter.id)
+        else:
+            self._leave_alone(roll, reason)
 
     def _leave_alone(self, roll: Roll, reason: str) -> None:
         """Close the old leg of a roll that will not be whole, at its next live bar."""
@@ -471,6 +489,11 @@ class Desk(Dealing):
         """
         cancelled = []
         for order in orders:
+            roll = self.rolls.get(order.id)
+            if roll is not None and order is roll.enter:
+                self.part(roll, "cancelled", reason)
+                cancelled.append(order.id)
+                continue
             combo = self.combos.get(order.id)
             for one in (order,) if combo is None else combo.orders:
                 if one.status == "working":
@@ -486,6 +509,7 @@ class Desk(Dealing):
         for filled in combo.filled:
             if not filled.contract.is_expired:
                 exit = self.place(filled.contract, -filled.qty, LEAVE, "exit", filled.tag)
+                exit.is_exit = filled.id in combo.opened  # what was closed is opened again
                 exit.since = POINTS * (self.clock.bar + 1)  # also where others trade at the close
                 self.exchange.renew(exit)
         combo.filled.clear()

@@ -70,7 +70,7 @@ class ExpiryCalendar:
         return expiry.first <= max(self._clock.bar, 0)
 
     def _nth(self, first: date, n: int, what: str) -> date:
-        if n < 0:
+        if not isinstance(n, int) or n < 0:
             raise ExpiryNotFound(f"{what} {n} asked; n counts from 0, the nearest not yet settled.")
         left, bar, any_kind = n, max(self._clock.bar, 0), what == "expiry"
         for at in range(bisect_left(self._days, first), len(self._all)):
@@ -81,9 +81,7 @@ class ExpiryCalendar:
                 left -= 1
         advice = "Import more expiries, or ask for a nearer one."
         if any(e.first > bar for e in self._all[bisect_left(self._days, first) :]):
-            advice = (
-                "More are listed later in the data: ask `self.expiries()` what there is by now."
-            )
+            advice = "No more are listed by now: ask `self.expiries()` for what there is."
         raise ExpiryNotFound(
             f"No {self.symbol} {what} number {n} on or after {first}: {n - left} are listed from "
             f"there on. {advice}"

@@ -166,6 +166,8 @@ class PriceFeeder:
         for contract in settled:
             self.strategy.on_expiry(contract)
         for order in list(desk.exchange.working):
+            if order.status != "working":
+                continue
             if order.tif == "day" and order.first <= bar:
                 desk.end(order, "lapsed", "end of its session")
             elif order.lifetime is not None and order.lifetime <= bar:

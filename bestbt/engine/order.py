@@ -52,6 +52,7 @@ OrderStatus: TypeAlias = Literal["working", "filled", "cancelled", "rejected", "
 TimeInForce: TypeAlias = Literal["day", "gtc", "gtd"]
 
 _MAX_DENOMINATOR = 10_000  # four decimals of percent or points: a level stays within 64 bits
+_MAX_LEVEL = 10_000_000
 # A float a hair below a half tick (0.1 + 0.2 is none) is meant as the half, which rounds up.
 _HAIR = 1e-7
 
@@ -141,6 +142,8 @@ def _level(
         )
     if unit != "price" and _MAX_DENOMINATOR % value.denominator:
         raise OrderError(f"{asked!r}: give at most four decimals.")
+    if value > _MAX_LEVEL:
+        raise OrderError(f"{asked!r} is no level: it is more than {_MAX_LEVEL:,}.")
     return Level(unit, value.numerator, value.denominator)
 
 
@@ -164,7 +167,11 @@ class Buy(NamedTuple):
 
     contract: Contract | None
     lots: int
-    side: int = +1
+
+    @property
+    def side(self) -> int:
+        """+1."""
+        return 1
 
 
 class Sell(NamedTuple):
@@ -172,7 +179,11 @@ class Sell(NamedTuple):
 
     contract: Contract | None
     lots: int
-    side: int = -1
+
+    @property
+    def side(self) -> int:
+        """−1."""
+        return -1
 
 
 class Combo:
@@ -181,6 +192,7 @@ class Combo:
     def __init__(self, orders: Sequence[Order]) -> None:
         self.orders = orders
         self.filled: list[Order] = []
+        self.opened: set[int] = set()  # ids of those that opened or added, and closed nothing
 
     @property
     def waits(self) -> bool:

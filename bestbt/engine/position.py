@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from bestbt.engine.blocks import Blocking
 from bestbt.engine.contract import Contract
 from bestbt.engine.order import Fill
+from bestbt.errors import OrderError
 from bestbt.units import POINTS, Money, Ordinal, Price, Qty, RawMoney, RawPrice, money
 
 if TYPE_CHECKING:  # what `exit` hands back
@@ -67,6 +68,8 @@ class Position(Blocking):
             matches.append(Match(entry, fill, part))
             if part == held:
                 del self._lots[0]
+                if self._lots:  # that of the oldest lot held
+                    self.tag = self._lots[0][0].order.tag
             else:
                 self._lots[0] = (entry, held - part, basis)
             self.qty -= part
@@ -79,7 +82,8 @@ class Position(Blocking):
             if not self.qty:
                 self.tag = fill.tag
                 if matches:  # it has changed sides: what was made on the other is over
-                    self.raw_realized = 0
+                    self.raw_realized = self.raw_carried = 0
+                    self.rolled_by = ""
             self._lots.append((fill, left, fill.raw_price))
             self.qty += left
             self.raw_cost += left * fill.raw_price * factor
@@ -140,7 +144,7 @@ class Position(Blocking):
         return max(money(self._excursion(worst=False)), 0.0)
 
     def _excursion(self, worst: bool) -> RawMoney:
-        columns = self.contract.columns
+        columns = self.contract._prices
         if not self.qty or columns is None:
             return 0
         seen = columns.points[
@@ -186,12 +190,12 @@ class Position(Blocking):
     @property
     def sl(self) -> Price | None:
         """Price of the stop that comes first, as known now; None where nothing stops it."""
-        return self.contract.waiting_price("stop")
+        return self.contract._desk.waiting_price(self.contract, "stop") if self.qty else None
 
     @property
     def target(self) -> Price | None:
         """Price of the target that comes first; None where there is none."""
-        return self.contract.waiting_price("target")
+        return self.contract._desk.waiting_price(self.contract, "target") if self.qty else None
 
     def set_sl(self, level: Price | str | None) -> Order | None:
         """Put one stop on all that is held, in place of every stop it has.
@@ -203,14 +207,21 @@ class Position(Blocking):
             `"cost"`, that price itself; None for no stop at all. It works from the next bar on, for
             what is held when it fires, as long as the position lives.
         """
-        return self.contract.set_exit("stop", level)
+        self._check_open("set_sl")
+        return self.contract.set_sl(level)
 
     def set_target(self, level: Price | str | None) -> Order | None:
         """Put one target on all that is held, in place of every target it has; see `set_sl`."""
-        return self.contract.set_exit("target", level)
+        self._check_open("set_target")
+        return self.contract.set_target(level)
+
+    def _check_open(self, verb: str) -> None:
+        if not self.qty:
+            raise OrderError(f"{verb}({self.contract.name}): this position is closed.")
 
     def add(self, lots: int | None = None, **terms: Any) -> Order | None:
         """Buy more of what is long, sell more of what is short; see `Strategy.buy`."""
+        self._check_open("add")
         trade = self.contract.buy if self.qty > 0 else self.contract.sell
         return trade(lots, **{"tag": self.tag, **terms})
 

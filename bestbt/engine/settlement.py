@@ -88,7 +88,7 @@ def settlement_value(
         return SettlementValue(official, "official")
     grid: Grid = feed.grid
     session = grid.session(bar)
-    columns = index.columns
+    columns = index._prices
     if columns is not None and bar < columns.first:
         columns = None  # no value of it is known yet
     if columns is not None and grid.day(bar) > expiry:

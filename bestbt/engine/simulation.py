@@ -6,7 +6,7 @@ and ledger. Rewinding is replay: a fresh strategy over the same data with the sa
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import date, datetime
 from functools import partial
 from itertools import zip_longest
@@ -164,8 +164,8 @@ class Simulation(ByHand):
 
     def step(self, bars: int = 1) -> Simulation:
         """Play a number of bars."""
-        if bars < 1:
-            raise UsageError(f"step({bars}): one bar or more; back() goes the other way.")
+        if not isinstance(bars, int) or bars < 1:
+            raise UsageError(f"step({bars!r}): one bar or more; back() goes the other way.")
         target = min(self.bar + bars, self.grid.n - 1)
         while self.bar < target and not self.finished:
             before = self.bar
@@ -201,8 +201,8 @@ class Simulation(ByHand):
             At the first order that differs: the strategy depends on something that is not in the
             data, such as the wall clock or a variable that it changed.
         """
-        if bars < 1:
-            raise UsageError(f"back({bars}): one bar or more.")
+        if not isinstance(bars, int) or bars < 1:
+            raise UsageError(f"back({bars!r}): one bar or more.")
         target = max(self.bar - bars, self.start - 1)
         before = list(self.desk.orders)
         old = self.desk.clock
@@ -295,6 +295,11 @@ class Simulation(ByHand):
 
     # By hand
 
+    def redo(self, interventions: Sequence[Intervention]) -> None:
+        """Take over what was done by hand to another run; only before the first bar."""
+        self.interventions += interventions
+        self._apply_interventions()
+
     def forget(self) -> None:
         """Forget what was done by hand behind the bar where the run stands: `back()` replays it."""
         del self.interventions[self._applied :]
@@ -311,6 +316,9 @@ class Simulation(ByHand):
         """
         if self.finished:
             raise UsageError(f"{verb}: the run has played its last bar; nothing could fill.")
+        if self.failed:
+            raise UsageError(f"{verb}: the strategy raised in the middle of a bar; rewind first.")
+        args = tuple(self.desk.working(verb, a).id if isinstance(a, Order) else a for a in args)
         done = Intervention(self.bar, verb, args, terms)
         self._do(done)
         self.interventions.insert(self._applied, done)
@@ -328,15 +336,18 @@ class Simulation(ByHand):
             and self.interventions[self._applied].bar <= self.bar
         ):
             self._applied += 1
-            self._do(self.interventions[self._applied - 1])
+            again = self.interventions[self._applied - 1]
+            try:
+                self._do(again)
+            except UsageError as error:  # the run has gone another way since it was recorded
+                self.desk.note("refused", f"{again.verb}: {error}")
 
 
 def _wish(order: Order) -> tuple[Any, ...]:
     """What an order was when it was placed; what became of it since is not part of it."""
-    terms: tuple[Any, ...] = (order.raw_trigger, order.raw_price)
+    terms: tuple[Any, ...] = (order.raw_trigger, order.raw_price, order.qty)
     if order.changes:
-        terms = (order.changes[0].raw_trigger, order.changes[0].raw_price)
+        terms = order.changes[0][1:]
     elif order.type == "trail":  # it moves
-        terms = (order.trail,)
-    wish = (order.time, order.contract.name, order.qty > 0, order.type, order.kind)
-    return (*wish, *terms)
+        terms = (order.trail, order.qty)
+    return (order.time, order.contract.name, order.type, order.kind, *terms)

@@ -10,7 +10,7 @@ import random
 from collections.abc import Callable, Sequence
 from datetime import date, datetime
 from types import SimpleNamespace
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from bestbt.engine.blocks import Blocking
 from bestbt.engine.chain import MAX_AGE, By, OptionChain, Side
@@ -21,10 +21,13 @@ from bestbt.engine.indicators import CoarserIndicator, Indicator, crossed_above
 from bestbt.engine.order import Buy, Order, OrderStatus, OrderType, Sell, TimeInForce
 from bestbt.engine.position import Position
 from bestbt.engine.pricing import Greeks
-from bestbt.errors import ContractNotFound, ExpiryNotFound, OrderError
+from bestbt.errors import ContractNotFound, ExpiryNotFound, OrderError, did_you_mean
 from bestbt.units import Money, Ordinal, Price, Qty, Right, money
 
 __all__ = ["StrategyBase"]
+
+
+_STATUSES = get_args(OrderStatus)
 
 
 class StrategyBase(Blocking):
@@ -92,6 +95,8 @@ class StrategyBase(Blocking):
     ) -> date:
         """Return the n-th monthly expiry from now, or from a date."""
         desk = self._desk
+        if after is not None and not isinstance(after, date):
+            raise ExpiryNotFound(f"after={after!r}: give a date.")
         first = max(after, desk.unsettled_from) if after else desk.unsettled_from
         return desk.calendar(desk.check_symbol(of)).monthly(first, n)
 
@@ -453,25 +458,40 @@ class StrategyBase(Blocking):
     # Monitoring
 
     def get_opened_positions(self, tag: str | None = None) -> list[Position]:
-        """Open positions, oldest first."""
+        """Open positions, oldest first; with *tag*, those whose oldest lot was entered with it."""
         held = self._desk.portfolio.positions.values()
         return [p for p in held if tag is None or p.tag == tag]
 
-    def get_active_position(self, contract: Contract | None = None) -> Position | None:
-        """Return the open position in a contract, or the oldest open one."""
+    def get_active_position(
+        self, contract: Contract | None = None, tag: str | None = None
+    ) -> Position | None:
+        """Return the open position in a contract, or the oldest open one; None if there is none.
+
+        With *tag*, only one whose oldest lot was entered with it.
+        """
         if contract is not None:
-            return self._desk.position(contract)
-        return next(iter(self._desk.portfolio.positions.values()), None)
+            found = self._desk.position(contract)
+            return found if found is None or tag is None or found.tag == tag else None
+        return next(iter(self.get_opened_positions(tag)), None)
 
-    def is_position_opened(self, contract: Contract | None = None) -> bool:
-        """Whether a contract, or anything at all, is held."""
-        return self.get_active_position(contract) is not None
+    def is_position_opened(self, contract: Contract | None = None, tag: str | None = None) -> bool:
+        """Whether a contract, or anything at all, is held; see `get_active_position`."""
+        return self.get_active_position(contract, tag) is not None
 
-    def get_orders(self, status: OrderStatus | None = None) -> Sequence[Order]:
-        """Orders of the run so far, oldest first; those working are found without a search."""
-        if status == "working":
-            return list(self._desk.exchange.working)
-        return [o for o in self._desk.orders if status is None or o.status == status]
+    def get_orders(
+        self, status: OrderStatus | None = None, tag: str | None = None
+    ) -> Sequence[Order]:
+        """Orders of the run so far, oldest first; those working are found without a search.
+
+        Raises
+        ------
+        OrderError
+            For a status that is none.
+        """
+        if status is not None and status not in _STATUSES:
+            raise OrderError(f"get_orders({status!r}): {did_you_mean(str(status), _STATUSES)}")
+        orders = self._desk.exchange.working if status == "working" else self._desk.orders
+        return [o for o in orders if status in (None, o.status) and (tag is None or o.tag == tag)]
 
     def get_pnl(self, contract: Contract | None = None, tag: str | None = None) -> Money:
         """Realized and unrealized profit, before charges.
@@ -611,10 +631,10 @@ class StrategyBase(Blocking):
             Timeframe, such as `"5min"`, aligned to the session's open.
         """
         contract = of if of is not None else self.spot
-        if contract.columns is None:
+        if contract._prices is None:
             raise ContractNotFound(f"{contract.name} has no price in this run: no indicator of it.")
         desk = self._desk
-        of_run = (desk.clock, desk.grid, contract.columns, function, args, contract.name)
+        of_run = (desk.clock, desk.grid, contract._prices, function, args, contract.name)
         step = duration(bar) if bar is not None else desk.grid.step
         if step == desk.grid.step:
             return Indicator(*of_run)

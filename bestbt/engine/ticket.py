@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from builtins import type as builtin_type
 from datetime import date
 from numbers import Real
 from typing import Any, NamedTuple
@@ -14,7 +15,7 @@ from bestbt.units import Price, Qty, RawPrice
 
 __all__ = ["LEAVE", "Ticket", "limit_and_trigger", "read_ticket", "units"]
 
-_NOTHING = (None,) * 6
+_MAX_UNITS = 10**9
 _TYPES = ("market", "limit", "sl", "slm")
 _TIFS = ("day", "gtc", "gtd")
 
@@ -45,6 +46,8 @@ def units(verb: str, contract: Contract, lots: int | None, qty: Qty | None) -> Q
     if asked is None or not whole or asked <= 0:
         raise OrderError(f"{verb}({contract.name}): {asked!r} {unit}; whole and positive.")
     found = int(asked) * contract.lot if lots is not None else int(asked)
+    if found > _MAX_UNITS:
+        raise OrderError(f"{verb}({contract.name}): {found} units are more than can be meant.")
     if found % contract.lot:
         raise OrderError(
             f"{verb}({contract.name}): {found} units are no whole lots of {contract.lot}."
@@ -66,8 +69,8 @@ def read_ticket(
     until: date | None = None,
 ) -> Ticket:
     """Return the terms asked of an entry; `OrderError` where they make no sense together."""
-    rest = (price, trigger, sl, target, trail, until)
-    if type == "market" and tif == "day" and rest == _NOTHING:
+    plain = price is trigger is sl is target is trail is None and until is None
+    if plain and type == "market" and tif == "day":
         return _MARKET
     if type not in _TYPES:
         raise OrderError(f"{verb}(type={type!r}): {did_you_mean(str(type), _TYPES)}")
@@ -87,7 +90,8 @@ def read_ticket(
         )
     if (tif == "gtd") != (until is not None):
         raise OrderError(f"{verb}(tif={tif!r}, until={until!r}): tif='gtd' and until= go together.")
-    if until is not None and (not isinstance(until, date) or until < today):
+    # a datetime is a date to Python, and is refused: an order lives to the end of a session
+    if until is not None and (builtin_type(until) is not date or until < today):
         raise OrderError(f"{verb}(until={until!r}): give a date, today ({today}) or later.")
     return Ticket(type, raw_limit, raw_trigger, brackets, tif, until)
 

@@ -23,7 +23,8 @@ from bestbt.units import POINTS, Ordinal, Point, RawPrice
 __all__ = ["NEVER", "MatchRules", "Path", "Watch", "rest", "watch"]
 
 NEVER: Point = 1 << 62
-_AHEAD = 1024  # points looked at at once: one search of this many costs hardly more than of few
+_AHEAD = 1024  # points looked at at first: one search of this many costs hardly more than of few
+_FARTHEST = 1 << 16
 _CLOSE = POINTS - 1
 _Points: TypeAlias = npt.NDArray[np.int32]
 Path: TypeAlias = Literal["nearest", "pessimistic", "optimistic"]
@@ -67,13 +68,16 @@ class Watch:
     `skips` the order does not trade there: a stop-limit's price has run past its limit.
     """
 
-    __slots__ = ("begun", "columns", "fire", "order", "price", "reason", "seen", "skips")
+    __slots__ = (
+        *("ahead", "begun", "columns", "fire", "order", "price", "reason", "seen", "skips"),
+    )
     columns: PriceColumns | None
 
     def __init__(self, order: Order, rules: MatchRules) -> None:
         self.order = order
-        self.columns = order.contract.columns  # loaded by now, if they were not
+        self.columns = order.contract._prices  # loaded by now, if they were not
         self.seen: Point = order.since
+        self.ahead = _AHEAD
         self.begun = False  # whether its first live point has been looked at
         self.fire: Point | None = None
         self.price: RawPrice = 0
@@ -90,14 +94,14 @@ class Watch:
         base = POINTS * columns.first
         if lo < base:
             lo = base
-        end = min(max(end, lo + _AHEAD), POINTS * columns.end)
+        end = min(max(end, lo + self.ahead), POINTS * columns.end)
         if lo >= end:
             if end > self.seen:
                 self.seen = end
             return None
         self.fire = self._touch(columns, lo, end)
-        if self.fire is None:
-            self.seen = end
+        if self.fire is None:  # what waits for long is looked for in few, long looks
+            self.seen, self.ahead = end, min(2 * self.ahead, _FARTHEST)
         return self.fire
 
     def _touch(self, columns: PriceColumns, lo: Point, end: Point) -> Point | None:
@@ -127,7 +131,7 @@ class _Together(Watch):
 
     def __init__(self, order: Order, rules: MatchRules, legs: Sequence[Order]) -> None:
         super().__init__(order, rules)
-        self.legs = [(leg.contract.columns, leg.qty > 0) for leg in legs]
+        self.legs = [(leg.contract._prices, leg.qty > 0) for leg in legs]
 
     def _touch(self, columns: PriceColumns, lo: Point, end: Point) -> Point | None:
         bar, before = -(-lo // POINTS), -1
@@ -456,7 +460,7 @@ def watch(order: Order, rules: MatchRules, legs: Sequence[Order] = ()) -> Watch:
     """Return what looks for an order's trade; with *legs*, for one that all of them can make."""
     if legs:
         return _Together(order, rules, legs)
-    columns = order.contract.columns
+    columns = order.contract._prices
     type = "limit" if order.skipped else order.type
     if columns is not None and columns.quoted:
         return _WITH_QUOTES[type](order, rules)

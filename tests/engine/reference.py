@@ -112,6 +112,7 @@ class Reference(Books):
 
     def session(self, number: int, day: date, bars: range) -> None:
         w = self.world
+        self.last_of_today = bars[-1]
         self.today = day
         opened, closed = self.starts[bars[0]], self.starts[bars[-1]] + w.step * MIN
         self.opened = opened
@@ -263,7 +264,7 @@ class Reference(Books):
         elif a.verb == "exit":
             self.exit(option)
         elif qty and a.verb == "add":
-            self.enter(option, 1 if qty > 0 else -1, a, self.tags[option])
+            self.enter(option, 1 if qty > 0 else -1, a, self.held[option][0].tag)
         elif qty:
             self.protect(option, a)
 
@@ -298,9 +299,18 @@ class Reference(Books):
         strike = min({o.strike for o in rows}, key=lambda k: (abs(k * 100 - spot), k))
         for option in rows:
             if option.strike == strike and option.right == right:
-                age = self.age(option)
-                return option if age is not None and age <= 5 else None
+                return option if self.is_fresh(option) else None
         return None
+
+    def is_fresh(self, option: Option) -> bool:
+        """Whether its price is at most five bars old, and of the newest bar's session."""
+        age, day = self.age(option), 0
+        for session in self.world.days:
+            n = sum(bars for _, bars in session.parts)
+            if day <= self.bar < day + n:
+                return age is not None and age <= 5 and self.bar - age >= day
+            day += n
+        return False
 
     def synthetic(self, rows: list[Option]) -> int | None:
         found = []
@@ -308,8 +318,7 @@ class Reference(Books):
             both = [
                 o for right in ("CE", "PE") for o in rows if (o.strike, o.right) == (strike, right)
             ]
-            ages = [self.age(o) for o in both]
-            if len(both) == 2 and all(age is not None and age <= 5 for age in ages):
+            if len(both) == 2 and all(self.is_fresh(o) for o in both):
                 call, put = (self.last_price(o.bars) or 0 for o in both)
                 found.append((abs(call - put), strike, strike * 100 + call - put))
         value = min(found)[2] if found else 0
@@ -365,7 +374,8 @@ class Reference(Books):
         last_day = None
         if a.tif == "gtd":
             last_day = self.today + timedelta(days=a.days)
-            if last_day < self.today:
+            over = self.bar == self.last_of_today  # no bar of that day is left
+            if last_day < self.today or (last_day == self.today and over):
                 raise Refused("OrderError")
         if a.type == "market" and a.tif != "day":
             raise Refused("OrderError")

@@ -41,7 +41,6 @@ class Books:
         self.cash, self.charges = CAPITAL, 0
         self.fills: list[RefFill] = []
         self.held: dict[Option, list[Lot]] = {}  # oldest lot first
-        self.tags: dict[Option, str] = {}  # of open positions
         self.realized: dict[tuple[Option, str], int] = {}  # by the tag of the entry
         self.taxes: dict[Option, int] = {}  # of the day
 
@@ -91,8 +90,6 @@ class Books:
             if not lots[0].qty:
                 lots.pop(0)
         if left:
-            if not lots:
-                self.tags[option] = fill.order.tag
             lots.append(Lot(len(self.fills), fill.price, left, fill.order.tag))
         if not lots:
             del self.held[option]

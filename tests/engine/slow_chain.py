@@ -62,7 +62,7 @@ class SlowChain:
 
     def _is_fresh(self, row: Row, bar: int, max_age: int) -> bool:
         age = row.age(bar)
-        return age is not None and age <= max_age
+        return age is not None and age <= max_age and bar - age >= self.first[bar]
 
     def spot_at(self, bar: int) -> tuple[int, int] | None:
         for i in range(bar, -1, -1):

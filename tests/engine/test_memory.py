@@ -185,7 +185,7 @@ def test_prices_that_are_gone_can_be_read_again_and_are_not_kept() -> None:
     sim = simulate(Keeper, feed)
     assert isinstance(sim.strategy, Keeper)
     before = len(feed.lent)
-    columns = sim.strategy.kept[0].columns
+    columns = sim.strategy.kept[0]._prices
     assert columns is not None
     assert columns.n == MINUTES
     assert len(feed.lent) == before + 1

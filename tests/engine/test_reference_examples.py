@@ -361,9 +361,10 @@ def test_how_long_an_order_works(play: Play) -> None:
     assert of(tif="gtd", days=0) == ([], "lapsed")
     assert of(tif="gtd", days=1) == (expected, "filled")
     assert of(2) == (expected, "filled"), "after the last bar it is the next session's"
-    assert of(2, tif="gtd", days=0) == ([], "lapsed")
     for wrong in (buy("limit", -2, tif="gtd", days=-1), buy(tif="gtc"), buy(tif="gtd")):
         assert play(bars, {0: wrong}, sessions=2).refused == ["buy"]
+    over = {2: buy("limit", -2, tif="gtd", days=0)}  # no bar of that day is left
+    assert play(bars, over, sessions=2).refused == ["buy"]
 
 
 def cancel(back: int = 0, **terms: Any) -> Action:

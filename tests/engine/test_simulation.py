@@ -238,10 +238,10 @@ def test_a_contract_being_loaded_by_another_thread_is_not_taken_for_one_without_
         return load(spec)
 
     spot._desk.columns = first_one_waits  # type: ignore[method-assign]
-    other = threading.Thread(target=lambda: spot.columns)
+    other = threading.Thread(target=lambda: spot._prices)
     other.start()
     assert asked.wait(10)
-    seen = spot.columns
+    seen = spot._prices
     go_on.set()
     other.join(10)
     assert seen is not None

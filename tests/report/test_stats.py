@@ -47,7 +47,7 @@ def slowly(result: Result) -> dict[str, Any]:
         worth = 0.0
         for contract, qty in held.items():
             if qty:
-                columns = contract.columns
+                columns = contract._prices
                 worth += qty * columns.close[bar - columns.first]
         equity.append(money + worth)
         exposed += any(held.values())
@@ -85,7 +85,7 @@ def slowly(result: Result) -> dict[str, Any]:
     waits = 0
     for order in result.orders:
         if order.type == "market" and order.kind != "settlement" and order.status != "cancelled":
-            first, columns = order.placed + 1, order.contract.columns
+            first, columns = order.placed + 1, order.contract._prices
             assert columns is not None
             waits += first < columns.end and not columns.live[first - columns.first]
     moved = [g for g in gains if g]

@@ -189,7 +189,7 @@ def test_excursions_of_a_cycle_are_its_pnl_on_closing_marks() -> None:
         worth = 0.0
         for fill in fills:
             if fill.bar <= bar:
-                columns = fill.contract.columns
+                columns = fill.contract._prices
                 assert columns is not None
                 worth += fill.qty * (columns.close[bar - columns.first] - fill.price)
         seen.append(worth)
