@@ -359,7 +359,7 @@ def test_the_figures_told_in_the_documentation(runs: dict[Any, Run], store: Stor
     entries = [o for o in entered if o.kind in ("entry", "roll")]
     assert (len(entries), sum(o.status == "rejected" for o in entries)) == (253, 20)
     fills = [(run, fill) for run in runs.values() for fill in run.result.fills]
-    assert sum(f.kind == "exit" and f.bar > f.order.placed + 1 for _, f in fills) == 9
+    assert sum(f.kind == "exit" and f.bar > f.order.placed + 1 for _, f in fills) == 10
     late = [f for r, f in fills if f.contract.expiry and start(r, f.bar).date() > f.contract.expiry]
     assert (len(late), {f.kind for f in late}) == (18, {"settlement"})
     beyond = [f.price / (f.order.trigger or 0) - 1 for _, f in fills if f.kind == "stop"]
