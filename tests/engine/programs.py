@@ -21,7 +21,7 @@ from bestbt.engine.ports import ContractSpec
 from bestbt.engine.simulation import Simulation
 from bestbt.engine.strategy import Strategy, at
 from bestbt.errors import ContractNotFound, ExpiryNotFound, OrderError
-from tests.engine.worlds import SYMBOL, TICK, World, WorldFeed
+from tests.engine.worlds import SYMBOL, TICK, Option, World, WorldFeed
 
 CAPITAL = 10_000_000_000  # raw: a million
 TAGS = ("a", "b")
@@ -42,7 +42,7 @@ class Action(NamedTuple):
     """One call of a hook. `option` counts the world's options, modulo their number."""
 
     verb: str  # buy, sell, add, combo, strangle, straddle, exit, exit_all, cancel_order,
-    # cancel_all, modify_order, set_sl or set_target
+    # cancel_all, modify_order, set_sl, set_target, roll, or a verb of blocks
     option: int = 0
     lots: int = 1
     type: str = "market"
@@ -60,6 +60,11 @@ class Action(NamedTuple):
     terms: tuple[str, ...] = ()  # what is modified: price, trigger, lots, or what fits the type
     legs: tuple[tuple[int, int, int], ...] = ()  # option, side, lots
     atomic: bool = False
+    to: str = ""  # of a roll: a rule, "contract" (the one after `back` options) or "date"
+    expiry: int | None = None  # where to, counted as options are; None: by default
+    keep: bool = False
+    scope: tuple[bool, str | None] = (False, None)  # of a block: whether by symbol; its tag
+    close: bool = False  # what is held in that scope; `lots` are the days
 
 
 Actions = tuple[Action, ...]
@@ -86,6 +91,12 @@ class Rules(NamedTuple):
 
 
 PLAIN = Rules()
+
+BLOCKS = (
+    "block_for_day", "block_for_n_days", "block_this_week", "block_for_month",
+    "block_till_monthly_expiry",
+)  # fmt: skip
+ABOUT_BLOCKS = (*BLOCKS, "unblock", "deactivate_positions")
 
 # What can be modified of an order by its type.
 FITS = {"limit": ("price",), "slm": ("trigger",), "sl": ("price", "trigger")}
@@ -119,7 +130,8 @@ def _brackets(rng: random.Random) -> dict[str, Any]:
 
 
 VERBS = (
-    "market", "market", "resting", "resting", "change", "whole", "combo", "straddle", "leave",
+    "market", "market", "market", "resting", "resting", "change", "whole", "combo", "straddle",
+    "leave", "roll", "roll", "roll", "block",
 )  # fmt: skip
 
 
@@ -160,6 +172,17 @@ def _action(rng: random.Random, what: str, favourite: int) -> Action:
         return Action(verb, lots=lots, legs=legs, tag=tag, atomic=rng.random() < 0.5)
     if what == "straddle":
         return Action("straddle", lots=lots, tag=tag, **_brackets(rng))
+    if what == "roll":
+        to = ("", "", "same", "atm", "percent:2", "premium:1.5", "premium:20", "date", "contract")
+        expiry = rng.randrange(4) if rng.random() < 0.2 else None
+        return Action(
+            "roll", which, to=rng.choice(to), expiry=expiry, keep=rng.random() < 0.4,
+            back=rng.randrange(18),
+        )  # fmt: skip
+    if what == "block":
+        verb = rng.choice((*BLOCKS, "block_for_day", "unblock", "unblock", "deactivate_positions"))
+        scope = rng.random() < 0.4, rng.choice((None, None, "", "a", "b"))
+        return Action(verb, lots=lots, scope=scope, close=rng.random() < 0.3)
     return Action(rng.choice(("exit", "exit", "exit", "exit_all", "cancel_all")), which)
 
 
@@ -223,6 +246,21 @@ class PlainFees:
         return {"stt": whole - tax} if whole != tax else {}
 
 
+class Said(NamedTuple):
+    """A verb of blocks: what, after how many fills, and when."""
+
+    action: Action
+    fills: int
+    day: date
+
+
+def expiry_of(world: World, which: int | None) -> date:
+    """One of the expiries, or a day after all of them."""
+    days = sorted({o.expiry for o in world.options})
+    days.append(days[-1] + timedelta(days=1))
+    return days[(1 if which is None else which) % len(days)]
+
+
 class Scripted(Strategy):
     """Plays a program, and writes down what each hook saw."""
 
@@ -230,6 +268,9 @@ class Scripted(Strategy):
         super().__init__()
         self.world, self.program = world, program
         self.seen: list[tuple[Any, ...]] = []
+        self.blocks: list[tuple[bool, ...]] = []  # at each hook: of all, and of each position
+        self.carried: list[tuple[tuple[str, int], ...]] = []  # by contract: since it was begun
+        self.said: list[Said] = []
         self.refused: list[tuple[Any, ...]] = []
 
     def look(self, hook: str) -> None:
@@ -239,6 +280,11 @@ class Scripted(Strategy):
         working = tuple(sorted(o.id for o in self.get_orders("working")))
         gains = tuple(self.gains(tag) for tag in (None, *TAGS))
         equity = self._desk.portfolio.equity
+        by_name = sorted(self.get_opened_positions(), key=lambda p: p.contract.name)
+        self.blocks.append((self.blocked, *(p.blocked for p in by_name)))
+        self.carried.append(
+            tuple((p.contract.name, p.raw_carried + p.raw_realized) for p in by_name)
+        )
         self.seen.append((hook, self.bar, self._desk.now, equity, raw, held, working, gains))
 
     def gains(self, tag: str | None, contract: Contract | None = None) -> tuple[int, int]:
@@ -273,6 +319,10 @@ class Scripted(Strategy):
             self.combo(picked, atomic=a.atomic, tag=a.tag)
         elif a.verb in ("cancel_order", "modify_order"):
             self.change(a)
+        elif a.verb in ABOUT_BLOCKS:
+            self.block(a)
+        elif a.verb == "roll":
+            self.roll_one(a, self.pick(a.option))
         else:
             self.trade(a, self.pick(a.option))
 
@@ -294,6 +344,38 @@ class Scripted(Strategy):
         if "lots" in a.terms:
             given["lots"] = a.lots
         self.modify_order(number, **given)
+
+    def block(self, a: Action) -> None:
+        by_symbol, tag = a.scope
+        terms: dict[str, Any] = {"symbol": SYMBOL if by_symbol else None, "tag": tag}
+        if a.verb in BLOCKS:
+            terms["close_positions"] = a.close
+        args = (a.lots,) if a.verb == "block_for_n_days" else ()
+        getattr(self, a.verb)(*args, **terms)
+        self.said.append(Said(a, len(self._desk.portfolio.fills), self.today))
+
+    def roll_one(self, a: Action, contract: Contract) -> None:
+        """Roll what is held of a contract, or else the newest position."""
+        held = self.get_opened_positions()
+        if held and not self.is_position_opened(contract):
+            contract = held[-1].contract
+        to: Any = a.to or None
+        if a.to == "contract":
+            to = self.pick(self.world.options.index(self.option_of(contract)) + a.back)
+        terms: dict[str, Any] = {}
+        if a.to == "date":
+            to = self.expiry_at(a.expiry)
+        elif a.to != "contract" and a.expiry is not None:
+            terms["expiry"] = self.expiry_at(a.expiry)
+        if a.keep:
+            terms["if_unfilled"] = "keep"
+        self.roll(contract, to, **terms)
+
+    def option_of(self, contract: Contract) -> Option:
+        return next(o for o in self.world.options if str(o.spec) == contract.name)
+
+    def expiry_at(self, which: int | None) -> date:
+        return expiry_of(self.world, which)
 
     def trade(self, a: Action, contract: Contract) -> None:
         position = self.get_active_position(contract)

@@ -11,9 +11,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
 from fractions import Fraction
-from typing import Any
+from typing import Any, NamedTuple
 
 from tests.engine.programs import (
+    BLOCKS,
     FITS,
     PLAIN,
     TAGS,
@@ -23,13 +24,15 @@ from tests.engine.programs import (
     Level,
     Program,
     Rules,
+    expiry_of,
 )
-from tests.engine.reference_books import Books, RefFill
+from tests.engine.reference_books import Books, Position, RefFill
 from tests.engine.reference_matching import (
     NEVER,
     TICK,
     Combo,
     RefOrder,
+    Roll,
     Terms,
     Trade,
     away,
@@ -44,6 +47,23 @@ MIN = 60 * 10**9
 
 class Refused(Exception):
     """An `OrderError`, or another error by its name."""
+
+
+class Block(NamedTuple):
+    """No entry with a tag (None: with any) until a session opens or an expiry has settled."""
+
+    by_symbol: bool
+    tag: str | None
+    opens: int | None = None  # number of a session
+    settles: date | None = None
+
+    def covers(self, tag: str) -> bool:
+        return self.tag in (None, tag)
+
+
+def relative(terms: Terms | None) -> Terms | None:
+    """Terms that can be measured from another price as well."""
+    return None if terms is None or terms[0] == "price" else terms
 
 
 @dataclass
@@ -62,12 +82,17 @@ class Reference(Books):
     equity: list[int] = field(default_factory=list)
     skipped: list[int] = field(default_factory=list)  # bars in which a stop-limit was
     ambiguous: set[tuple[int, str]] = field(default_factory=set)
+    blocked: list[tuple[bool, ...]] = field(default_factory=list)  # at each hook
+    carried: list[tuple[tuple[str, int], ...]] = field(default_factory=list)
+    log: list[tuple[int, str]] = field(default_factory=list)  # of rolls: bar, kind
 
     def run(self) -> Reference:
         w = self.world
         self.open_books()
         self.bar = -1
         self.expired_before = w.days[0].date  # contracts of earlier expiries are settled
+        self.settled_until = w.days[0].date - timedelta(days=1)
+        self.blocks: list[Block] = []
         self.starts: list[int] = []
         self.closing = False  # the bar's close has been traded
         for day in w.days:
@@ -113,12 +138,13 @@ class Reference(Books):
     def session(self, number: int, day: date, bars: range) -> None:
         w = self.world
         self.last_of_today = bars[-1]
-        self.today = day
+        self.today, self.number, self.bars = day, number, bars
         opened, closed = self.starts[bars[0]], self.starts[bars[-1]] + w.step * MIN
         self.opened = opened
         missed = self.expired_before < day
         self.expired_before = max(self.expired_before, day)
         self.now, self.closing = opened, True
+        self.blocks = [b for b in self.blocks if b.opens is None or b.opens > number]
         self.act("start", self.program.starts.get(number, ()))
         due = self.due(day, opened, closed)
         for name, moment, actions in due:
@@ -151,7 +177,9 @@ class Reference(Books):
             self.equity.append(self.worth())
 
     def lapse(self, order: RefOrder) -> None:
-        order.status = "lapsed"
+        if order.status != "working":  # it has ended with its fellow leg
+            return
+        self.end(order, "lapsed")
         if order.mates is not None:
             self.give_back(order.mates)
 
@@ -191,6 +219,8 @@ class Reference(Books):
             self.book(RefFill(point, order, -qty, worth, 0, "settlement", "settlement"))
             gone.append(option)
         self.expired_before = until + timedelta(days=1)
+        self.settled_until = until
+        self.blocks = [b for b in self.blocks if b.settles is None or b.settles > until]
         for order in self.working():
             if order.option.expiry <= until:
                 self.lapse(order)
@@ -226,6 +256,11 @@ class Reference(Books):
         held = tuple(sorted((str(o.spec), self.qty(o)) for o in self.held))
         working = tuple(o.id for o in self.working())
         gains = tuple(self.gains(tag) for tag in (None, *TAGS))
+        by_name = sorted(self.held, key=lambda o: str(o.spec))
+        tags = "", *(self.tag(o) for o in by_name)
+        self.blocked.append(tuple(any(b.covers(tag) for b in self.blocks) for tag in tags))
+        of = [(str(o.spec), self.positions[o]) for o in by_name]
+        self.carried.append(tuple((name, p.carried + p.realized) for name, p in of))
         self.seen.append((hook, self.bar, self.now, self.worth(), prices, held, working, gains))
 
     def act(self, hook: str, actions: Actions) -> None:
@@ -239,21 +274,30 @@ class Reference(Books):
     def one(self, a: Action) -> None:
         if a.verb == "exit_all":
             for order in self.working():
-                if order.kind == "entry":
-                    order.status = "cancelled"
+                if order.opens:
+                    self.end(order, "cancelled")
             for option in list(self.held):
                 self.exit(option)
         elif a.verb == "cancel_all":
             for order in self.working():
-                order.status = "cancelled"
+                if order.status == "working":
+                    self.end(order, "cancelled")
         elif a.verb in ("straddle", "strangle"):
             self.both(a)
         elif a.verb == "combo":
             self.combo([(self.pick(which), side * lots) for which, side, lots in a.legs], a)
         elif a.verb == "cancel_order":
-            self.order(a).status = "cancelled"
+            self.end(self.order(a), "cancelled")
         elif a.verb == "modify_order":
             self.modify(a)
+        elif a.verb == "unblock":
+            self.unblock(*a.scope)
+        elif a.verb == "deactivate_positions":
+            self.deactivate(a.scope[1])
+        elif a.verb in BLOCKS:
+            self.block(a)
+        elif a.verb == "roll":
+            self.roll(a, self.pick(a.option))
         else:
             self.trade(a, self.pick(a.option))
 
@@ -264,7 +308,7 @@ class Reference(Books):
         elif a.verb == "exit":
             self.exit(option)
         elif qty and a.verb == "add":
-            self.enter(option, 1 if qty > 0 else -1, a, self.held[option][0].tag)
+            self.enter(option, 1 if qty > 0 else -1, a, self.tag(option))
         elif qty:
             self.protect(option, a)
 
@@ -291,11 +335,9 @@ class Reference(Books):
 
     def atm(self, expiry: date, right: str) -> Option | None:
         rows = [o for o in self.world.options if o.expiry == expiry and self.listed(o)]
-        spot = self.last_price(self.world.index)
+        spot = self.reference(expiry)
         if not rows or spot is None:
             return None
-        if self.world.index[self.bar] is None:  # frozen: by the synthetic future, if there is one
-            spot = self.synthetic(rows) or spot
         strike = min({o.strike for o in rows}, key=lambda k: (abs(k * 100 - spot), k))
         for option in rows:
             if option.strike == strike and option.right == right:
@@ -311,6 +353,14 @@ class Reference(Books):
                 return age is not None and age <= 5 and self.bar - age >= day
             day += n
         return False
+
+    def reference(self, expiry: date) -> int | None:
+        """The index; while it is frozen the synthetic future, if there is one."""
+        spot = self.last_price(self.world.index)
+        if spot is None or self.world.index[self.bar] is not None:
+            return spot
+        rows = [o for o in self.world.options if o.expiry == expiry and self.listed(o)]
+        return self.synthetic(rows) or spot
 
     def synthetic(self, rows: list[Option]) -> int | None:
         found = []
@@ -335,6 +385,22 @@ class Reference(Books):
         if a.back >= len(orders) or orders[-1 - a.back].status != "working":
             raise Refused("OrderError")
         return orders[-1 - a.back]
+
+    def end(self, order: RefOrder, status: str) -> None:
+        """An order is over without a fill; of a roll, see to the other leg."""
+        order.status, roll = status, order.roll
+        if roll is None:
+            return
+        if order is roll.leave:
+            if roll.enter.status == "working":
+                roll.enter.status = "cancelled"
+        elif roll.leave.status == "working":
+            roll.leave.roll = None  # alone from here on
+            if roll.keep:
+                roll.leave.status = "cancelled"
+            else:
+                roll.leave.start_over(4 * (self.bar + 1))
+                self.log.append((self.bar, "roll-incomplete"))
 
     def place(self, option: Option, qty: int, type: str, kind: str, **terms: Any) -> RefOrder:
         order = RefOrder(len(self.orders), self.now, option, qty, type, kind, **terms)
@@ -382,6 +448,8 @@ class Reference(Books):
         beyond = a.beyond if a.type == "sl" else 0
         triggered, limited = a.type in ("sl", "slm"), a.type in ("sl", "limit")
         priced = a.verb != "straddle"
+        if self.barred(option, tag):
+            return
         self.place(
             option,
             side * a.lots * option.lot,
@@ -405,6 +473,8 @@ class Reference(Books):
             raise Refused("OrderError")
         for option, _ in legs:
             self.check_tradable(option)
+        if any(self.barred(option, a.tag) for option, _ in legs):
+            return
         mates = Combo([], a.atomic)
         bought = [leg for leg in legs if leg[1] > 0]
         for option, lots in bought + [leg for leg in legs if leg[1] < 0]:
@@ -434,6 +504,7 @@ class Reference(Books):
             fits.add("lots")
         if not given or not given <= fits:
             raise Refused("OrderError")
+        order.said = None  # a price is what it is now
         order.changes.append((self.now, order.trigger, order.price, order.asked))
         if "trigger" in given:
             order.trigger = self.price(order.option, a.offset)
@@ -447,7 +518,7 @@ class Reference(Books):
         qty = self.qty(option)
         on_its_way = [
             o for o in self.working()
-            if o.option == option and o.kind == "exit" and o.type == "market"
+            if o.option == option and o.type == "market" and not o.opens and o.roll is None
         ]  # fmt: skip
         if qty and not on_its_way:
             self.place(option, -qty, "market", "exit", since=self.next_point("market"))
@@ -457,10 +528,10 @@ class Reference(Books):
         kind = "stop" if a.verb == "set_sl" else "target"
         for other in self.working():
             if other.option == option and other.kind == kind:
-                other.status = "cancelled"
+                self.end(other, "cancelled")
         if a.level is None:
             return
-        lots, qty = self.held[option], self.qty(option)
+        lots, qty, terms = self.held[option], self.qty(option), None
         cost = Fraction(sum(lot.qty * lot.price for lot in lots), qty)
         if a.level.unit == "cost":
             level = max(to_tick(cost), TICK)
@@ -471,8 +542,170 @@ class Reference(Books):
         stops = kind == "stop"
         self.place(
             option, -qty, "slm" if stops else "limit", kind, since=4 * (self.bar + 1), whole=True,
-            trigger=level if stops else 0, price=0 if stops else level,
+            trigger=level if stops else 0, price=0 if stops else level, said=relative(terms),
         )  # fmt: skip
+
+    # Blocks
+
+    def barred(self, option: Option, tag: str) -> bool:
+        """Whether an entry is refused: by a block, or because its position is left alone."""
+        position = self.positions.get(option)
+        frozen = position is not None and position.frozen
+        return frozen or any(block.covers(tag) for block in self.blocks)
+
+    def block(self, a: Action) -> None:
+        by_symbol, tag = a.scope
+        if a.verb == "block_till_monthly_expiry":
+            ahead = [e for e in self.world.monthly if e > self.settled_until]
+            if not ahead:
+                raise Refused("ExpiryNotFound")
+            block = Block(by_symbol, tag, settles=min(ahead))
+        else:
+            block = Block(by_symbol, tag, opens=self.session_after(a))
+        self.blocks.append(block)
+        if a.close:
+            for option in list(self.held):
+                if block.covers(self.tag(option)):
+                    self.exit(option)
+        self.take_back([o for o in self.working() if o.opens and block.covers(o.tag)])
+
+    def session_after(self, a: Action) -> int:
+        """The number of the session with which a block is over; it may be behind the data."""
+        days = [day.date for day in self.world.days]
+        if a.verb == "block_for_day":
+            return self.number + 1
+        if a.verb == "block_for_n_days":
+            return self.number + a.lots
+        for number in range(self.number + 1, len(days)):
+            day, today = days[number], self.today
+            if a.verb == "block_this_week":
+                over = day.isocalendar()[:2] != today.isocalendar()[:2]
+            else:
+                over = (day.year, day.month) != (today.year, today.month)
+            if over:
+                return number
+        return len(days)
+
+    def take_back(self, entries: list[RefOrder]) -> None:
+        """Cancel entries, and undo the combos they are of."""
+        for order in entries:
+            if order.status == "working":
+                self.end(order, "cancelled")
+        for mates in dict.fromkeys(o.mates for o in entries if o.mates is not None):
+            self.dissolve(mates)
+
+    def unblock(self, by_symbol: bool, tag: str | None) -> None:
+        self.blocks = [
+            b for b in self.blocks
+            if (by_symbol and not b.by_symbol) or (tag is not None and b.tag != tag)
+        ]  # fmt: skip
+        for option, position in self.positions.items():
+            if tag in (None, self.tag(option)):
+                position.frozen = False
+
+    def deactivate(self, tag: str | None) -> None:
+        """Leave positions to their stops."""
+        frozen = [o for o in self.held if tag in (None, self.tag(o))]
+        for option in frozen:
+            self.positions[option].frozen = True
+        ours = [o for o in self.working() if o.option in frozen and o.kind != "stop"]
+        for order in ours:
+            if not order.opens and order.status == "working":
+                self.end(order, "cancelled")
+        self.take_back([o for o in ours if o.opens and o.status == "working"])
+
+    # Rolls
+
+    def roll(self, a: Action, option: Option) -> None:
+        if self.held and option not in self.held:
+            option = list(self.held)[-1]
+        to = None
+        if a.to == "contract":
+            to = self.pick(self.world.options.index(option) + a.back)
+        qty = self.qty(option)
+        if not qty or self.positions[option].frozen:
+            return
+        if any(o.option == option and o.roll is not None and not o.opens for o in self.working()):
+            return
+        to = to or self.target(a, option)
+        if to is None:
+            return
+        if to == option:
+            raise Refused("OrderError")
+        self.check_tradable(to)
+        tag = self.tag(option)
+        if self.barred(to, tag):
+            self.exit(option)
+            return
+        if self.bar == self.bars[-1] and option.expiry <= self.today:
+            return
+        travels: dict[str, Terms] = {}  # the first of each kind
+        for order in self.working():
+            if order.option == option and order.said is not None:
+                name = {"slm": "sl", "trail": "trail", "limit": "target"}[order.type]
+                travels.setdefault(name, order.said)
+        since = 4 * (self.bar + 1)
+        lots = qty // option.lot if qty > 0 else -(-qty // option.lot)
+        leave = self.place(option, -qty, "market", "roll", since=since, tag=tag)
+        enter = self.place(
+            to, lots * to.lot, "market", "roll", since=since, tag=tag, opens=True,
+            until=self.until(), **travels,
+        )  # fmt: skip
+        leave.roll = enter.roll = Roll(leave, enter, a.keep)
+
+    def target(self, a: Action, option: Option) -> Option | None:
+        """Where a roll goes to, by date or by rule."""
+        listed = [o for o in self.world.options if self.listed(o)]
+        ahead = {o.expiry for o in listed if o.expiry >= self.expired_before}
+        if a.to == "date" or a.expiry is not None:
+            expiry = expiry_of(self.world, a.expiry)
+            if expiry not in ahead:
+                raise Refused("ExpiryNotFound")
+        else:
+            later = [e for e in ahead if e > option.expiry]
+            if option.expiry in self.world.monthly:
+                later = [e for e in later if e in self.world.monthly]
+            if not later:
+                raise Refused("ExpiryNotFound")
+            expiry = min(later)
+        rows = [o for o in listed if o.expiry == expiry and o.right == option.right]
+        if a.to in ("", "same", "date"):
+            for row in rows:
+                if row.strike == option.strike:
+                    return row
+            raise Refused("ContractNotFound")
+        if a.to == "atm":
+            return self.atm(expiry, option.right)
+        name, _, number = a.to.partition(":")
+        aged = [(o, self.age(o)) for o in rows]
+        fresh = [o for o, age in aged if age is not None and age <= 5]
+        if not fresh:
+            return None
+        if name == "premium":
+            wanted = Fraction(number) * 100
+            return min(
+                fresh, key=lambda o: (abs((self.last_price(o.bars) or 0) - wanted), o.strike)
+            )
+        reference = self.reference(expiry)
+        if reference is None:
+            return None
+        sign = 1 if option.right == "CE" else -1
+        wanted = reference * (1 + sign * Fraction(number) / 100)
+        return min(fresh, key=lambda o: (abs(o.strike * 100 - wanted), o.strike))
+
+    def rolled(self, order: RefOrder, roll: Roll, qty: int, left: Position | None) -> None:
+        """A leg of a roll has traded."""
+        if order is roll.leave:
+            roll.left = left
+            lots = abs(qty) // order.option.lot
+            if roll.enter.status == "working" and abs(qty) < abs(order.asked):
+                sign = 1 if roll.enter.buys else -1
+                roll.enter.qty = roll.enter.asked = sign * lots * roll.enter.option.lot
+        if roll.leave.status == roll.enter.status == "filled":
+            into = self.positions.get(roll.enter.option)
+            if into is not None and roll.left is not None:
+                into.carried += roll.left.carried + roll.left.realized
+            self.log.append((self.bar, "rolled"))
 
     # Matching
 
@@ -484,7 +717,7 @@ class Reference(Books):
         fills = list(range(before, len(self.fills)))
         rejected = [o for o in self.working() if o.until is not None and o.until <= bar]
         for order in rejected:
-            order.status = "rejected"
+            self.end(order, "rejected")
         for mates in dict.fromkeys(o.mates for o in rejected if o.mates is not None):
             self.dissolve(mates)
         for number in fills:
@@ -497,7 +730,7 @@ class Reference(Books):
         """A leg could not trade: the others do not, and those that have are given back."""
         for leg in mates.legs:
             if leg.status == "working":
-                leg.status = "cancelled"
+                self.end(leg, "cancelled")
         self.give_back(mates)
 
     def give_back(self, mates: Combo) -> None:
@@ -534,9 +767,9 @@ class Reference(Books):
 
     def execute(self, order: RefOrder, point: int, trade: Trade) -> None:
         open_qty, qty = self.qty(order.option), order.qty
-        if order.kind != "entry":  # reduce-only
+        if not order.opens:  # reduce-only
             if open_qty * qty >= 0:
-                order.status = "cancelled"
+                self.end(order, "cancelled")
                 return
             size = abs(open_qty) if order.whole else min(abs(qty), abs(open_qty))
             qty = size if qty > 0 else -size
@@ -548,7 +781,9 @@ class Reference(Books):
         order.status = "filled"
         number = len(self.fills)
         slipped = abs(price - trade.price)
-        closed = self.book(RefFill(point, order, qty, price, slipped, trade.reason, order.kind))
+        reason = "roll" if order.kind == "roll" else trade.reason
+        left = self.positions.get(order.option)
+        closed = self.book(RefFill(point, order, qty, price, slipped, reason, order.kind))
         if order.parent is not None:
             closed = [(order.parent, -qty)]
         elif order.whole:
@@ -557,6 +792,8 @@ class Reference(Books):
         self.bracket(order, point, number, trade)
         if order.mates is not None and not order.mates.atomic and qty > 0:
             self.release(order.mates, point)
+        if order.roll is not None:
+            self.rolled(order, order.roll, qty, left)
 
     def count_if_ambiguous(self, order: RefOrder, point: int) -> None:
         """Note a bar whose order of prices has decided between a stop and a target."""
@@ -573,20 +810,20 @@ class Reference(Books):
         """Keep exits no larger than what they are for."""
         open_qty = self.qty(option)
         for other in self.working():
-            if other.option == option and other.kind != "entry" and open_qty * other.qty >= 0:
-                other.status = "cancelled"
+            if other.option == option and not other.opens and open_qty * other.qty >= 0:
+                self.end(other, "cancelled")
         for entry, part in closed:
             for other in self.working():
                 if other.parent == entry:
                     other.qty += part
                     if other.qty == 0:
-                        other.status = "cancelled"
+                        self.end(other, "cancelled")
 
     def bracket(self, entry: RefOrder, point: int, number: int, trade: Trade) -> None:
         """Attach the exits that an entry has asked for to its fill."""
         option, fill = entry.option, self.fills[number]
         open_qty = self.qty(option)
-        if entry.kind != "entry" or open_qty * fill.qty <= 0:
+        if not entry.opens or open_qty * fill.qty <= 0:
             return
         side = 1 if fill.qty > 0 else -1
         common: dict[str, Any] = {
@@ -598,12 +835,19 @@ class Reference(Books):
         }
         if entry.sl is not None:
             level = away(entry.sl, fill.price, side)
-            self.place(type="slm", kind="stop", trigger=level, **common)
+            said = relative(entry.sl)
+            self.place(type="slm", kind="stop", trigger=level, said=said, **common)
         if entry.trail is not None:
             stop = self.place(
-                type="trail", kind="stop", trail=entry.trail, best=fill.price, **common
+                type="trail",
+                kind="stop",
+                trail=entry.trail,
+                best=fill.price,
+                said=entry.trail,
+                **common,
             )
             stop.trigger = stop.level
         if entry.target is not None:
             level = away(entry.target, fill.price, side, favourable=True)
-            self.place(type="limit", kind="target", price=level, **common)
+            said = relative(entry.target)
+            self.place(type="limit", kind="target", price=level, said=said, **common)

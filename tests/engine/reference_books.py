@@ -31,6 +31,15 @@ class Lot:
     tag: str
 
 
+@dataclass
+class Position:
+    """What is known of a contract since it was last flat."""
+
+    realized: int = 0
+    carried: int = 0  # realized in the contracts that it was rolled from
+    frozen: bool = False  # left to its stops
+
+
 class Books:
     """What is owned at a bar; `charged` says whether orders pay charges."""
 
@@ -41,11 +50,16 @@ class Books:
         self.cash, self.charges = CAPITAL, 0
         self.fills: list[RefFill] = []
         self.held: dict[Option, list[Lot]] = {}  # oldest lot first
+        self.positions: dict[Option, Position] = {}
         self.realized: dict[tuple[Option, str], int] = {}  # by the tag of the entry
         self.taxes: dict[Option, int] = {}  # of the day
 
     def qty(self, option: Option) -> int:
         return sum(part.qty for part in self.held.get(option, ()))
+
+    def tag(self, option: Option) -> str:
+        """The tag of a position: that of its oldest entry."""
+        return self.held[option][0].tag
 
     def mark(self, option: Option) -> int:
         """What a unit is worth: the middle of a quote where there is one, else the last close."""
@@ -85,14 +99,17 @@ class Books:
             of = option, lots[0].tag
             gain = part * (fill.price - lots[0].price) * 100
             self.realized[of] = self.realized.get(of, 0) + gain
+            self.positions[option].realized += gain
             lots[0].qty -= part
             left += part
             if not lots[0].qty:
                 lots.pop(0)
         if left:
+            if not lots:
+                self.positions[option] = Position()
             lots.append(Lot(len(self.fills), fill.price, left, fill.order.tag))
         if not lots:
-            del self.held[option]
+            del self.held[option], self.positions[option]
         self.fills.append(fill)
         self.cash -= fill.qty * fill.price * 100
         value = abs(fill.qty) * fill.price * 100

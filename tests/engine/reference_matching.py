@@ -9,10 +9,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import date
 from fractions import Fraction
-from typing import Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from tests.engine.programs import Rules
 from tests.engine.worlds import Option, Quad
+
+if TYPE_CHECKING:
+    from tests.engine.reference_books import Position
 
 TICK = 5
 NEVER = 10**9  # since when a leg works that waits for others
@@ -56,6 +59,9 @@ class RefOrder:
     tag: str = ""
     whole: bool = False  # a stop or target for whatever is held
     mates: Combo | None = None
+    roll: Roll | None = None  # that it is a leg of, while it waits for the other
+    opens: bool = False  # it may open a position; else it only reduces one
+    said: Terms | None = None  # of an exit: its level, where that was relative
     status: str = "working"
     asked: int = 0
     changes: list[tuple[int, int, int, int]] = field(default_factory=list)
@@ -69,6 +75,7 @@ class RefOrder:
 
     def __post_init__(self) -> None:
         self.asked, self.first_since, self.looked = self.qty, self.since, self.since - 1
+        self.opens = self.opens or self.kind == "entry"
 
     @property
     def buys(self) -> bool:
@@ -105,6 +112,16 @@ class Combo:
     legs: list[RefOrder]
     atomic: bool
     given_back: bool = False
+
+
+@dataclass(eq=False)
+class Roll:
+    """A position that is left for another."""
+
+    leave: RefOrder
+    enter: RefOrder
+    keep: bool
+    left: Position | None = None  # what it has left
 
 
 def half_up(x: Fraction) -> int:
@@ -173,10 +190,13 @@ def _market(order: RefOrder, number: int, corner: int, here: int) -> Trade | Non
 
 
 def _together(order: RefOrder, number: int) -> bool:
-    """Whether all legs of an atomic combo can trade in this bar; an order alone always can."""
-    if order.mates is None or not order.mates.atomic:
-        return True
-    for leg in order.mates.legs:
+    """Whether all that trade together can in this bar; an order alone always can."""
+    legs: list[RefOrder] = []
+    if order.roll is not None:
+        legs = [order.roll.leave, order.roll.enter]
+    elif order.mates is not None and order.mates.atomic:
+        legs = order.mates.legs
+    for leg in legs:
         if leg.option.bars[number] is None:
             return False
         if leg.option.quotes is not None and not leg.option.quotes[number][leg.side]:

@@ -21,7 +21,7 @@ from bestbt.errors import ContractNotFound, ExpiryNotFound, StaleHandle, UsageEr
 from bestbt.markets import india
 from bestbt.testing import MemoryFeed, PlainMarket, simulate
 from tests.engine.kit import DAY, NEXT, buy, call, fills, leave, market, script, sell
-from tests.engine.programs import CAPITAL, Action, Program, Scripted, programs
+from tests.engine.programs import ABOUT_BLOCKS, CAPITAL, Action, Program, Scripted, programs
 from tests.engine.worlds import World, WorldFeed, worlds
 
 # How long
@@ -661,7 +661,10 @@ class Ruled(Scripted):
             )
 
     def one(self, a: Action) -> None:
-        if a.verb not in ("add", "combo", "strangle"):  # they do not come through buy and sell
+        if a.verb in ABOUT_BLOCKS:  # it has a plan of its own
+            return
+        # what does not come through buy and sell
+        if a.verb not in ("add", "combo", "strangle", "roll"):
             super().one(a)
 
     def order(self, place: Any, contract: Any, **terms: Any) -> Any:

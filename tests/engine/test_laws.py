@@ -24,6 +24,8 @@ from tests.engine.reference import Reference
 from tests.engine.reference_matching import path_of
 from tests.engine.worlds import TICK, Option, World, another_future, first_sessions, worlds
 
+ROLLS = "rolled", "roll-incomplete"
+
 # The same examples each time.
 few = settings(
     max_examples=80, deadline=None, derandomize=True, print_blob=True, report_multiple_bugs=False
@@ -76,6 +78,9 @@ def test_equals_the_reference_engine(
     ]  # fmt: skip
     assert strategy.refused == ref.refused
     assert strategy.seen == ref.seen
+    assert strategy.blocks == ref.blocked
+    assert strategy.carried == ref.carried
+    assert [(e.bar, e.kind) for e in sim.result.log if e.kind in ROLLS] == ref.log
     assert sim.result.equity().tolist() == ref.equity
     assert sim.desk.portfolio.charges == ref.charges
     assert sum(p.amount for p in sim.result.ledger) == ref.cash

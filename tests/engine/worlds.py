@@ -83,6 +83,7 @@ class World:
     options: tuple[Option, ...]
     official: Mapping[date, int]
     rule: tuple[Literal["window", "after"], int]  # minutes, or minute of the day
+    monthly: tuple[date, ...] = ()  # expiries that are
 
     @property
     def n(self) -> int:
@@ -145,15 +146,19 @@ def worlds(draw: st.DrawFn) -> World:
     for i in (0, *(sum(counts[: k + 1]) - 1 for k in range(len(days)))):
         index[i] = index[i] or (10_250, 10_300, 10_225, 10_250)
     dates = [d.date for d in days] + [d.date + timedelta(days=1) for d in days]
-    dates.append(today + timedelta(days=30))
-    expiries = draw(st.lists(st.sampled_from(sorted(set(dates))), min_size=1, max_size=3))
+    far = today + timedelta(days=30)
+    expiries = draw(st.lists(st.sampled_from(sorted({*dates, far})), min_size=1, max_size=3))
+    if draw(st.booleans()):
+        expiries.append(far)  # there is one to roll to
+    monthly = tuple(e for e in sorted(set(expiries)) if rng.random() < 0.4)
     options = []
     quoted = draw(st.sampled_from([0.0, 0.5, 1.0]))
     for expiry in sorted(set(expiries)):
         left = sum(c for d, c in zip(days, counts, strict=True) if d.date <= expiry)
+        lot = rng.choice((50, 50, 75))
         for strike in draw(st.sampled_from([(100,), (100, 105), (100, 105, 110)])):
             for right in ("CE", "PE"):
-                options.append(_option(rng, expiry, strike, right, n, left, quoted))
+                options.append(_option(rng, expiry, strike, right, lot, n, left, quoted))
     halt = rng.randint(0, n), rng.choice((0, 0, 3, 9))
     options = [
         replace(o, bars=tuple(None if 0 <= i - halt[0] < halt[1] else b
@@ -170,12 +175,14 @@ def worlds(draw: st.DrawFn) -> World:
         tuple(options),
         official,
         draw(st.sampled_from(rules)),  # type: ignore[arg-type]
+        monthly,
     )
 
 
 def _option(
-    rng: random.Random, expiry: date, strike: int, right: Right, n: int, left: int, quoted: float
-) -> Option:
+    rng: random.Random, expiry: date, strike: int, right: Right, lot: int, n: int, left: int,
+    quoted: float,
+) -> Option:  # fmt: skip
     stale = rng.choice((0.0, 0.0, 0.2, 0.6, 0.95))
     bars = _walk(rng, left, rng.choice((10, 40, 400)) * TICK, TICK, stale, TICK)
     late = rng.choice((0, 0, 0, left // 2))
@@ -188,7 +195,7 @@ def _option(
     bars += [None] * (n - left)
     quotes = _quotes(rng, bars) if rng.random() < quoted else None
     volume = _volumes(rng, n) if rng.random() < 0.7 else None
-    return Option(expiry, strike, right, 50, tuple(bars), dead, quotes, volume)
+    return Option(expiry, strike, right, lot, tuple(bars), dead, quotes, volume)
 
 
 def another_future(world: World, after: int, seed: int) -> World:
@@ -248,7 +255,7 @@ class WorldMarket:
     currency = "₹"
 
     def __init__(self, world: World) -> None:
-        self._rule = world.rule
+        self._rule, self._monthly = world.rule, world.monthly
 
     def vix(self, symbol: str) -> str | None:
         return None
@@ -258,7 +265,7 @@ class WorldMarket:
         return [Session(d, _parts(d, ((555, 375),), 1)) for d in days if d.weekday() < 5]
 
     def expiry_kind(self, symbol: str, expiry: date) -> Literal["weekly", "monthly"]:
-        return "weekly"
+        return "monthly" if expiry in self._monthly else "weekly"
 
     def settlement(self, symbol: str, day: date) -> SettlementRule:
         how, minutes = self._rule
@@ -289,7 +296,7 @@ class WorldFeed(MemoryFeed):
     def expiries(self, symbol: str, asset: Any = "option") -> Any:
         days = {o.expiry for o in self.world.options}
         from_first = [d for d in sorted(days) if d >= self.world.days[0].date]
-        return [Expiry(d, "weekly") for d in from_first]
+        return [Expiry(d, self.market.expiry_kind(symbol, d)) for d in from_first]
 
     def listed(self, symbol: str, expiry: date) -> list[Listing]:
         dead = [Listing(o.spec, 0) for o in self.world.options if o.dead and o.expiry == expiry]
