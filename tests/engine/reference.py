@@ -656,7 +656,8 @@ class Reference(Books):
     def target(self, a: Action, option: Option) -> Option | None:
         """Where a roll goes to, by date or by rule."""
         listed = [o for o in self.world.options if self.listed(o)]
-        ahead = {o.expiry for o in listed if o.expiry >= self.expired_before}
+        # the calendar is known, whether a contract has traded yet or not
+        ahead = {o.expiry for o in self.world.options if o.expiry >= self.expired_before}
         if a.to == "date" or a.expiry is not None:
             expiry = expiry_of(self.world, a.expiry)
             if expiry not in ahead:
@@ -700,7 +701,7 @@ class Reference(Books):
             lots = abs(qty) // order.option.lot
             if roll.enter.status == "working" and abs(qty) < abs(order.asked):
                 sign = 1 if roll.enter.buys else -1
-                roll.enter.qty = roll.enter.asked = sign * lots * roll.enter.option.lot
+                roll.enter.qty = sign * lots * roll.enter.option.lot
         if roll.leave.status == roll.enter.status == "filled":
             into = self.positions.get(roll.enter.option)
             if into is not None and roll.left is not None:
@@ -723,6 +724,8 @@ class Reference(Books):
         for number in fills:
             self.act(f"fill {number}", self.program.fills.get(number, ()))
         for order in rejected:
+            if order.kind == "roll":
+                continue
             few = order.id < 12
             self.act(f"reject {order.id}", self.program.rejects if few else ())
 
