@@ -91,7 +91,6 @@ class Reference(Books):
         self.open_books()
         self.bar = -1
         self.expired_before = w.days[0].date  # contracts of earlier expiries are settled
-        self.settled_until = w.days[0].date - timedelta(days=1)
         self.blocks: list[Block] = []
         self.starts: list[int] = []
         self.closing = False  # the bar's close has been traded
@@ -219,7 +218,6 @@ class Reference(Books):
             self.book(RefFill(point, order, -qty, worth, 0, "settlement", "settlement"))
             gone.append(option)
         self.expired_before = until + timedelta(days=1)
-        self.settled_until = until
         self.blocks = [b for b in self.blocks if b.settles is None or b.settles > until]
         for order in self.working():
             if order.option.expiry <= until:
@@ -518,7 +516,7 @@ class Reference(Books):
         qty = self.qty(option)
         on_its_way = [
             o for o in self.working()
-            if o.option == option and o.type == "market" and not o.opens and o.roll is None
+            if o.option == option and o.kind == "exit" and o.type == "market"
         ]  # fmt: skip
         if qty and not on_its_way:
             self.place(option, -qty, "market", "exit", since=self.next_point("market"))
@@ -556,7 +554,7 @@ class Reference(Books):
     def block(self, a: Action) -> None:
         by_symbol, tag = a.scope
         if a.verb == "block_till_monthly_expiry":
-            ahead = [e for e in self.world.monthly if e > self.settled_until]
+            ahead = [e for e in self.world.monthly if e >= self.expired_before]
             if not ahead:
                 raise Refused("ExpiryNotFound")
             block = Block(by_symbol, tag, settles=min(ahead))
