@@ -252,6 +252,7 @@ class Said(NamedTuple):
     action: Action
     fills: int
     day: date
+    expiry: date | None
 
 
 def expiry_of(world: World, which: int | None) -> date:
@@ -351,8 +352,9 @@ class Scripted(Strategy):
         if a.verb in BLOCKS:
             terms["close_positions"] = a.close
         args = (a.lots,) if a.verb == "block_for_n_days" else ()
+        monthly = self.get_monthly_expiry() if a.verb == "block_till_monthly_expiry" else None
         getattr(self, a.verb)(*args, **terms)
-        self.said.append(Said(a, len(self._desk.portfolio.fills), self.today))
+        self.said.append(Said(a, len(self._desk.portfolio.fills), self.today, monthly))
 
     def roll_one(self, a: Action, contract: Contract) -> None:
         """Roll what is held of a contract, or else the newest position."""

@@ -626,16 +626,17 @@ class Reference(Books):
         if any(o.option == option and o.roll is not None and not o.opens for o in self.working()):
             return
         to = to or self.target(a, option)
-        if to is None:
-            return
+        tag = self.tags[option]
         if to == option:
             raise Refused("OrderError")
-        self.check_tradable(to)
-        tag = self.tag(option)
-        if self.barred(to, tag):
+        if to is not None:
+            self.check_tradable(to)
+        if self.barred(to or option, tag):
             self.exit(option)
             return
-        if self.bar == self.bars[-1] and option.expiry <= self.today:
+        if to is None:
+            return
+        if self.bar == self.bars[-1] and option.expiry == self.today:
             return
         travels: dict[str, Terms] = {}  # the first of each kind
         for order in self.working():

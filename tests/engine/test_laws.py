@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from datetime import date
 from typing import Any
 
 from hypothesis import given, note, settings
@@ -14,6 +15,7 @@ from tests.engine.programs import (
     TAGS,
     Program,
     Rules,
+    Said,
     Scripted,
     programs,
     rules,
@@ -178,6 +180,8 @@ def test_jumping_stepping_pausing_and_rewinding_give_the_same_bytes(
     walked.run()
     assert jumped.result.hash == stepped.result.hash == walked.result.hash
     assert script(jumped).seen == script(stepped).seen == script(walked).seen
+    assert script(jumped).blocks == script(stepped).blocks == script(walked).blocks
+    assert script(jumped).carried == script(stepped).carried == script(walked).carried
     assert jumped.result.equity().tolist() == walked.result.equity().tolist()
     assert jumped.result.log == stepped.result.log == walked.result.log
     assert jumped.result.ambiguous == stepped.result.ambiguous == walked.result.ambiguous
@@ -214,8 +218,10 @@ def _until(sim: Simulation, world: World, bar: int) -> Any:
     placed = [_as_of(o, until) for o in sim.result.orders if o.time <= until]
     seen = [s for s in script(sim).seen if s[1] <= bar and s[2] <= sim.grid.end(bar)]
     trace = [s for s in seen if s[0] != "over"]
+    of_positions = script(sim).blocks[: len(trace)], script(sim).carried[: len(trace)]
     postings = [p[:2] + p[3:] for p in sim.result.ledger if p.bar <= bar]
-    return fate, placed, _of_listed(world, trace), postings, sim.result.equity()[: bar + 1].tolist()
+    equity = sim.result.equity()[: bar + 1].tolist()
+    return fate, placed, _of_listed(world, trace), of_positions, postings, equity
 
 
 def _as_of(order: Any, time: int) -> tuple[Any, ...]:
@@ -280,7 +286,7 @@ def test_every_fill_is_a_trade_that_was_possible(
             assert f.raw_slippage == 0
             assert f.point % 4 == 3
             assert f.raw_price == traded.quotes[f.bar][1 if side > 0 else 0] > 0
-            assert f.reason in ("quote", "limit", "trigger", "trigger-passed")
+            assert f.reason in ("quote", "limit", "trigger", "trigger-passed", "roll")
         else:
             _on_the_path(f, bar, rules)
         if order.parent is not None:  # from the very fill it protects, and no earlier
@@ -299,7 +305,7 @@ def _on_the_path(f: Any, bar: Any, rules: Rules) -> None:
     assert bar[2] <= on_path <= bar[1]
     assert f.raw_slippage >= 0
     assert f.raw_price % TICK == 0
-    if f.reason == "open":
+    if f.reason in ("open", "roll"):
         assert (on_path, corner) == (bar[0], 0)
     elif f.reason == "close":
         assert (on_path, corner) == (bar[3], 3)
@@ -336,7 +342,7 @@ def test_no_exit_fills_twice_and_nothing_is_held_that_was_not_ordered(
     closed: dict[int, int] = defaultdict(int)
     for f in result.fills:
         name = f.contract.name
-        if f.kind != "entry":  # it closes, and no more than there is
+        if f.order.is_exit:  # it closes, and no more than there is
             assert held[name] * f.qty < 0
             assert abs(f.qty) <= abs(held[name])
         if f.order.parent is not None:
@@ -355,3 +361,45 @@ def test_no_exit_fills_twice_and_nothing_is_held_that_was_not_ordered(
     working = [o for o in result.orders if o.status == "working"]
     assert not any(o.contract.expiry and o.contract.expiry <= sim.desk.today for o in working)
     assert all(held[o.contract.name] * o.qty < 0 for o in working if o.kind in ("stop", "target"))
+
+
+def lasts(said: Said, day: date, days: list[date]) -> bool:
+    """Whether a block is on in a session, said plainly."""
+    begun, verb = said.day, said.action.verb
+    if verb == "block_for_day":
+        return day == begun
+    if verb == "block_for_n_days":
+        return days.index(day) - days.index(begun) < said.action.lots
+    if verb == "block_this_week":
+        return day.isocalendar()[:2] == begun.isocalendar()[:2]
+    if verb == "block_for_month":
+        return (day.year, day.month) == (begun.year, begun.month)
+    return said.expiry is not None and day <= said.expiry
+
+
+@many
+@given(worlds(), programs(), slippages, st.booleans(), rules)
+def test_nothing_is_entered_or_rolled_into_inside_a_block(
+    world: World, program: Program, slippage: str, close: bool, rules: Rules
+) -> None:
+    sim = simulation(world, program, slippage, close, rules).run()
+    days = [d.date for d in world.days]
+    for f in sim.result.fills:
+        if f.order.is_exit:
+            continue
+        on: list[Said] = []
+        for said in script(sim).said:
+            if said.fills > f.id:
+                break
+            by_symbol, tag = said.action.scope
+            if said.action.verb == "unblock":
+                on = [
+                    b for b in on
+                    if (by_symbol and not b.action.scope[0])
+                    or (tag is not None and b.action.scope[1] != tag)
+                ]  # fmt: skip
+            elif said.action.verb != "deactivate_positions" and tag in (None, f.tag):
+                on.append(said)
+        assert [b for b in on if lasts(b, sim.grid.day(f.bar), days)] == []
+    ended = [o for o in sim.result.orders if o.reason.startswith("blocked")]
+    assert not any(o.is_exit for o in ended), "a block leaves exits alone"
