@@ -271,7 +271,7 @@ class Scripted(Strategy):
         self.seen: list[tuple[Any, ...]] = []
         self.blocks: list[tuple[bool, ...]] = []  # at each hook: of all, and of each position
         self.carried: list[tuple[tuple[str, int], ...]] = []  # by contract: since it was begun
-        self.said: list[Said] = []
+        self.told: list[Said] = []
         self.refused: list[tuple[Any, ...]] = []
 
     def look(self, hook: str) -> None:
@@ -354,7 +354,7 @@ class Scripted(Strategy):
         args = (a.lots,) if a.verb == "block_for_n_days" else ()
         monthly = self.get_monthly_expiry() if a.verb == "block_till_monthly_expiry" else None
         getattr(self, a.verb)(*args, **terms)
-        self.said.append(Said(a, len(self._desk.portfolio.fills), self.today, monthly))
+        self.told.append(Said(a, len(self._desk.portfolio.fills), self.today, monthly))
 
     def roll_one(self, a: Action, contract: Contract) -> None:
         """Roll what is held of a contract, or else the newest position."""

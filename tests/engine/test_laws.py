@@ -388,7 +388,7 @@ def test_nothing_is_entered_or_rolled_into_inside_a_block(
         if f.order.is_exit:
             continue
         on: list[Said] = []
-        for said in script(sim).said:
+        for said in script(sim).told:
             if said.fills > f.id:
                 break
             by_symbol, tag = said.action.scope
