@@ -205,6 +205,9 @@ def programs(draw: st.DrawFn) -> Program:
             if what == "resting" and rng.random() < 0.6:  # and think better of it
                 at += rng.randint(0, 3)
                 hooks[hook][at] = (*hooks[hook].get(at, ()), _action(rng, "change", favourite))
+            elif what == "market" and rng.random() < 0.3:  # and take it on to the next expiry
+                at += rng.randint(1, 3)
+                hooks[hook][at] = (*hooks[hook].get(at, ()), _action(rng, "roll", favourite))
     return Program(
         hooks["bar"] if on_bar else None,
         tuple(hooks["time"].get(i, ()) for i in range(len(TIMES))),

@@ -13,9 +13,9 @@ from tests.engine.programs import Action, Level
 NEAR, FAR = [100, 100, 120, 130, 140, 150], [200, 200, 210, 220, 230, 240]
 
 
-def roll(option: int = 0, on: int = 1, **terms: bool) -> Action:
+def roll(option: int = 0, on: int = 1, keep: bool = False) -> Action:
     """Roll an option into the one so many strikes up."""
-    return Action("roll", option, to="contract", back=on, **terms)
+    return Action("roll", option, to="contract", back=on, keep=keep)
 
 
 def test_both_legs_trade_at_one_open(play: Play) -> None:
