@@ -137,7 +137,7 @@ class Reference(Books):
     def session(self, number: int, day: date, bars: range) -> None:
         w = self.world
         self.last_of_today = bars[-1]
-        self.today, self.number, self.bars = day, number, bars
+        self.today, self.number = day, number
         opened, closed = self.starts[bars[0]], self.starts[bars[-1]] + w.step * MIN
         self.opened = opened
         missed = self.expired_before < day
@@ -625,8 +625,11 @@ class Reference(Books):
             return
         if any(o.option == option and o.roll is not None and not o.opens for o in self.working()):
             return
+        tag = self.tag(option)
+        if self.barred(option, tag):
+            self.exit(option)
+            return
         to = to or self.target(a, option)
-        tag = self.tags[option]
         if to == option:
             raise Refused("OrderError")
         if to is not None:
@@ -636,7 +639,7 @@ class Reference(Books):
             return
         if to is None:
             return
-        if self.bar == self.bars[-1] and option.expiry == self.today:
+        if self.bar == self.last_of_today and option.expiry == self.today:
             return
         travels: dict[str, Terms] = {}  # the first of each kind
         for order in self.working():
@@ -650,7 +653,7 @@ class Reference(Books):
             to, lots * to.lot, "market", "roll", since=since, tag=tag, opens=True,
             until=self.until(), **travels,
         )  # fmt: skip
-        leave.roll = enter.roll = Roll(leave, enter, a.keep)
+        leave.roll = enter.roll = Roll(leave, enter, a.keep, self.kind(option))
 
     def target(self, a: Action, option: Option) -> Option | None:
         """Where a roll goes to, by date or by rule."""
@@ -663,10 +666,10 @@ class Reference(Books):
                 raise Refused("ExpiryNotFound")
         else:
             later = [e for e in ahead if e > option.expiry]
-            if option.expiry in self.world.monthly:
+            if self.kind(option) == "monthly":
                 later = [e for e in later if e in self.world.monthly]
             if not later:
-                raise Refused("ExpiryNotFound")
+                return None
             expiry = min(later)
         rows = [o for o in listed if o.expiry == expiry and o.right == option.right]
         if a.to in ("", "same", "date"):
@@ -677,8 +680,7 @@ class Reference(Books):
         if a.to == "atm":
             return self.atm(expiry, option.right)
         name, _, number = a.to.partition(":")
-        aged = [(o, self.age(o)) for o in rows]
-        fresh = [o for o, age in aged if age is not None and age <= 5]
+        fresh = [o for o in rows if self.is_fresh(o)]
         if not fresh:
             return None
         if name == "premium":
@@ -693,6 +695,11 @@ class Reference(Books):
         wanted = reference * (1 + sign * Fraction(number) / 100)
         return min(fresh, key=lambda o: (abs(o.strike * 100 - wanted), o.strike))
 
+    def kind(self, option: Option) -> str:
+        """Which expiries a position is rolled to: of the kind its chain began with."""
+        own = "monthly" if option.expiry in self.world.monthly else "weekly"
+        return self.positions[option].kind or own
+
     def rolled(self, order: RefOrder, roll: Roll, qty: int, left: Position | None) -> None:
         """A leg of a roll has traded."""
         if order is roll.leave:
@@ -704,6 +711,7 @@ class Reference(Books):
         if roll.leave.status == roll.enter.status == "filled":
             into = self.positions.get(roll.enter.option)
             if into is not None and roll.left is not None:
+                into.kind = roll.kind
                 into.carried += roll.left.carried + roll.left.realized
             self.log.append((self.bar, "rolled"))
 

@@ -37,6 +37,7 @@ class Position:
 
     realized: int = 0
     carried: int = 0  # realized in the contracts that it was rolled from
+    kind: str = ""  # of the expiries that the chain of rolls goes by
     frozen: bool = False  # left to its stops
 
 

@@ -121,6 +121,7 @@ class Roll:
     leave: RefOrder
     enter: RefOrder
     keep: bool
+    kind: str  # of the expiries that it goes on by
     left: Position | None = None  # what it has left
 
 

@@ -45,6 +45,26 @@ def test_without_a_bar_for_both_the_old_leg_goes_on_or_stays(play: Play, keep: b
     assert [o[2] for o in run.orders[1:]] == ["cancelled" if keep else "filled", "rejected"]
 
 
+def test_both_are_taken_back_together(play: Play) -> None:
+    run = play(NEAR, {0: sell(), 2: (roll(), Action("cancel_all"))}, FAR)
+    assert [o[2] for o in run.orders] == ["filled", "cancelled", "cancelled"]
+
+
+def test_what_is_being_rolled_into_can_itself_be_rolled(play: Play) -> None:
+    more = [300, 300, 310, 320, 330, 340]
+    held = sell(), sell(option=1, lots=3)
+    run = play(NEAR, {0: held, 2: (roll(), roll(1))}, FAR, more)
+    assert [f[2:4] for f in run.fills[2:]] == [(50, 130), (-50, 220), (150, 220), (-150, 320)]
+
+
+def test_a_distance_travels_until_its_level_was_changed(play: Play) -> None:
+    stop = sell(sl=pts("5"))
+    assert play(NEAR, {0: stop, 1: roll()}, FAR).levels[-1] == (210 + 500, 0)
+    moved = Action("modify_order", offset=100, terms=("fit",))
+    run = play(NEAR, {0: stop, 1: moved, 2: roll()}, FAR)
+    assert [o[:2] for o in run.orders].count(("slm", "stop")) == 1, "a price stays where it is"
+
+
 def test_inside_a_block_a_roll_is_an_exit(play: Play) -> None:
     block = Action("block_for_day")
     run = play(NEAR, {0: sell(), 1: block, 2: (roll(), buy(option=1))}, FAR)
