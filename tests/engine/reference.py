@@ -676,6 +676,8 @@ class Reference(Books):
             for row in rows:
                 if row.strike == option.strike:
                     return row
+            if a.to != "date" and a.expiry is None:
+                return None
             raise Refused("ContractNotFound")
         if a.to == "atm":
             return self.atm(expiry, option.right)
