@@ -733,8 +733,6 @@ class Reference(Books):
         for number in fills:
             self.act(f"fill {number}", self.program.fills.get(number, ()))
         for order in rejected:
-            if order.kind == "roll":
-                continue
             few = order.id < 12
             self.act(f"reject {order.id}", self.program.rejects if few else ())
 
