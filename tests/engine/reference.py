@@ -394,11 +394,11 @@ class Reference(Books):
                 roll.enter.status = "cancelled"
         elif roll.leave.status == "working":
             roll.leave.roll = None  # alone from here on
+            self.log.append((self.bar, "roll-incomplete"))
             if roll.keep:
                 roll.leave.status = "cancelled"
             else:
                 roll.leave.start_over(4 * (self.bar + 1))
-                self.log.append((self.bar, "roll-incomplete"))
 
     def place(self, option: Option, qty: int, type: str, kind: str, **terms: Any) -> RefOrder:
         order = RefOrder(len(self.orders), self.now, option, qty, type, kind, **terms)
