@@ -384,14 +384,20 @@ class Reference(Books):
             raise Refused("OrderError")
         return orders[-1 - a.back]
 
-    def end(self, order: RefOrder, status: str) -> None:
-        """An order is over without a fill; of a roll, see to the other leg."""
+    def end(self, order: RefOrder, status: str, barred: bool = False) -> None:
+        """An order is over without a fill; of a roll, see to the other leg.
+
+        What is entered may not be (it is barred) or cannot be (rejected): then the old leg goes on
+        alone. Whoever takes one leg back takes back the roll.
+        """
         order.status, roll = status, order.roll
         if roll is None:
             return
         if order is roll.leave:
             if roll.enter.status == "working":
                 roll.enter.status = "cancelled"
+        elif roll.leave.status == "working" and not (barred or status == "rejected"):
+            roll.leave.status = "cancelled"
         elif roll.leave.status == "working":
             roll.leave.roll = None  # alone from here on
             self.log.append((self.bar, "roll-incomplete"))
@@ -518,8 +524,9 @@ class Reference(Books):
             o for o in self.working()
             if o.option == option and o.kind == "exit" and o.type == "market"
         ]  # fmt: skip
-        if qty and not on_its_way:
-            self.place(option, -qty, "market", "exit", since=self.next_point("market"))
+        rest = -qty - sum(o.qty for o in on_its_way if not o.opens)
+        if rest * qty < 0:  # what is not leaving already
+            self.place(option, rest, "market", "exit", since=self.next_point("market"))
 
     def protect(self, option: Option, a: Action) -> None:
         """Put one stop, or one target, in the place of all there are of a position."""
@@ -588,7 +595,7 @@ class Reference(Books):
         """Cancel entries, and undo the combos they are of."""
         for order in entries:
             if order.status == "working":
-                self.end(order, "cancelled")
+                self.end(order, "cancelled", barred=True)
         for mates in dict.fromkeys(o.mates for o in entries if o.mates is not None):
             self.dissolve(mates)
 
@@ -609,7 +616,7 @@ class Reference(Books):
         ours = [o for o in self.working() if o.option in frozen and o.kind != "stop"]
         for order in ours:
             if not order.opens and order.status == "working":
-                self.end(order, "cancelled")
+                self.end(order, "cancelled", barred=True)
         self.take_back([o for o in ours if o.opens and o.status == "working"])
 
     # Rolls
@@ -744,14 +751,21 @@ class Reference(Books):
         self.give_back(mates)
 
     def give_back(self, mates: Combo) -> None:
-        """Exit what a combo has traded, once, unless it has settled."""
+        """Trade back what a combo has traded, once, unless it has settled.
+
+        What it opened is only reduced; what it reduced is opened again.
+        """
         if mates.given_back:
             return
         mates.given_back = True
         for fill in self.fills:
             if fill.order in mates.legs and fill.order.option.expiry >= self.expired_before:
                 since = 4 * (self.bar + 1)
-                self.place(fill.order.option, -fill.qty, "market", "exit", since=since)
+                self.place(
+                    fill.order.option, -fill.qty, "market", "exit", since=since,
+                    tag=fill.order.tag,
+                    opens=fill.order in mates.reduced,
+                )  # fmt: skip
 
     def trade_one(self, point: int) -> bool:
         for order in self.working():
@@ -800,6 +814,8 @@ class Reference(Books):
             closed = []
         self.shrink(order.option, closed)
         self.bracket(order, point, number, trade)
+        if order.mates is not None and self.qty(order.option) * qty <= 0:
+            order.mates.reduced.append(order)
         if order.mates is not None and not order.mates.atomic and qty > 0:
             self.release(order.mates, point)
         if order.roll is not None:

@@ -112,6 +112,7 @@ class Combo:
     legs: list[RefOrder]
     atomic: bool
     given_back: bool = False
+    reduced: list[RefOrder] = field(default_factory=list)
 
 
 @dataclass(eq=False)

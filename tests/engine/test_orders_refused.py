@@ -121,7 +121,9 @@ def test_an_expiry_is_not_found_before_it_is_listed() -> None:
     feed = MemoryFeed("NIFTY", [DAY], minutes=3)
     feed.add_index([100] * 3)
     feed.add_option("2024-01-04", 100, "CE", [5, 5], first=1)
-    with pytest.raises(ExpiryNotFound, match=r"0 are listed from there on\. No more are listed by now"):
+    with pytest.raises(
+        ExpiryNotFound, match=r"0 are listed from there on\. No more are listed by now"
+    ):
         simulate(script(b0=lambda s, c: s.get_atm("CE")), feed)
     with pytest.raises(ExpiryNotFound, match=r"1 are listed from there on\. Import more expiries"):
         simulate(script(b1=lambda s, c: s.get_weekly_expiry(1)), feed)
