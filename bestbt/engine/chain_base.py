@@ -337,6 +337,8 @@ def check_right(right: Right) -> Right:
 
 def check_terms(max_age: int, min_oi: int = 0, min_volume: int = 0) -> None:
     """Refuse terms of a picker that are no whole numbers, or below zero."""
+    if max_age == MAX_AGE and min_oi == min_volume == 0 and type(max_age) is int:
+        return  # nearly always
     for name, given in (("max_age", max_age), ("min_oi", min_oi), ("min_volume", min_volume)):
         if type(given) is not int or given < 0:
             what = "whole bars" if name == "max_age" else "whole units"

@@ -111,6 +111,7 @@ def _traded(asset: AssetType, product: Product) -> Traded | None:
     return None if asset == "index" else asset
 
 
+@lru_cache(maxsize=1 << 12)  # the same days come again in the next run
 def _schedule(
     day: date,
     asset: AssetType,
