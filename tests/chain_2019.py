@@ -39,10 +39,8 @@ class Row(NamedTuple):
 
     @property
     def price(self) -> int:
-        """The last traded price, or the middle of the quotes, halves up."""
-        if self.last or not (self.bid and self.ask):
-            return self.last
-        return (self.bid + self.ask + 1) // 2
+        """The middle of the quotes, halves up; the last traded price where one is missing."""
+        return (self.bid + self.ask + 1) // 2 if self.bid and self.ask else self.last
 
 
 class Page(NamedTuple):

@@ -18,7 +18,7 @@ import numpy.typing as npt
 from bestbt.engine.contract import Contract
 from bestbt.engine.prices import PriceColumns
 from bestbt.engine.pricing import Bools, Floats, Greeks, greeks, implied_vol
-from bestbt.units import POINTS, Ordinal, Price, RawPrice, Right
+from bestbt.units import Ordinal, Price, RawPrice, Right
 
 __all__ = ["NEVER", "NO_ROWS", "Board", "Reference", "Rows"]
 
@@ -68,7 +68,10 @@ class Rows:
         self._feeds = [_feed(c._prices) for c in self.contracts]
 
     def newest(self, bar: Ordinal) -> tuple[Ints, Ints]:
-        """Return the newest live close of each row, raw, and its age in bars.
+        """Return what each row is marked with, raw, and its age in bars.
+
+        The newest live close, or the middle of bid and ask where that bar has both: a last trade
+        may lie far outside its quotes.
 
         0 and `NEVER` before the first.
         """
@@ -76,11 +79,11 @@ class Rows:
         for row, feed in enumerate(self._feeds):
             if feed is None:
                 continue
-            columns, points, live, first, last = feed
+            columns, marks, live, first, last = feed
             since = bar - first
             if since >= 0:
                 i = since if since < last else last
-                prices[row] = points[POINTS * i + POINTS - 1]
+                prices[row] = marks[i]
                 ages[row] = since - (i if live[i] else columns.newest[i])
         return np.array(prices, dtype=np.int64), np.array(ages, dtype=np.int64)
 
@@ -101,7 +104,7 @@ def _feed(columns: PriceColumns | None) -> _Feed:
     """Return what is read of a contract at every bar; an item of a memoryview is a plain number."""
     if columns is None:
         return None
-    return columns, columns.points.data, columns.live.data, columns.first, columns.n - 1
+    return columns, columns.marks.data, columns.live.data, columns.first, columns.n - 1
 
 
 NO_ROWS = Rows(())  # shared: to make one takes longer than to find an option
@@ -129,7 +132,7 @@ class Board:
     Attributes
     ----------
     raw, price
-        Newest live closes of the rows, raw (0: none yet) and as floats (nan).
+        What the rows are marked with, raw (0: none yet) and as floats (nan).
     age
         Bars since the price was live; `NEVER` before the first.
     fresh

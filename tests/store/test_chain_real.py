@@ -6,6 +6,7 @@ import csv
 import tarfile
 from collections.abc import Iterator
 from datetime import date, datetime
+from math import floor
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -118,14 +119,14 @@ def number(text: str) -> float:
 
 
 def slow(folder: Path, symbol: str, time: str, expiry: date, spot: float) -> SlowChain:
-    """Return the raw page as a chain of one bar: last prices, or the middle of the quotes."""
+    """Return the raw page as a chain of one bar: the middle of the quotes, else last prices."""
     _, lines = page(folder, symbol, time, expiry)
     rows = []
     for line in lines:
         for side, right in SIDES:
             bid, ask, last = (number(line[side + n]) for n in ("BidPrice", "AskPrice", "LTP"))
             if last or (bid and ask):
-                raw = round(100 * (last or (bid + ask) / 2))
+                raw = floor(50 * (bid + ask) + 0.5 + 1e-6) if bid and ask else round(100 * last)
                 oi = round(number(line[side + "OI"]))
                 rows.append(Row(round(float(line["StrikePrice"])), right, [raw], [0], [oi]))
     close = datetime(expiry.year, expiry.month, expiry.day, 15, 30)
@@ -168,8 +169,8 @@ def test_volatilities_are_near_those_of_the_vendor(
 
     Its forward is not ours, which moves calls and puts of a strike apart by as much: their mean
     is what can be compared. In vol points, within 1.5 % of the spot: the median of the strikes
-    within 0.6, each within 2 (a last price may be minutes old, and so may the spot it was seen
-    with).
+    within 0.6, each within 3 (theirs are of last prices, which may be minutes old; ours of the
+    middle of the quotes).
     """
     got = told[symbol, time, expiry]
     ours = {(r.strike, r.right): 100 * r.iv for r in got.frame.itertuples() if r.age == 0}
@@ -183,7 +184,7 @@ def test_volatilities_are_near_those_of_the_vendor(
             differ.append(float(np.mean(mine) - np.mean(theirs)))
     assert len(differ) >= 4
     assert abs(np.median(differ)) < 0.6
-    assert np.abs(differ).max() < 2
+    assert np.abs(differ).max() < 3
 
 
 @pytest.mark.parametrize(("symbol", "time", "expiry"), CASES)
