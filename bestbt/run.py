@@ -93,6 +93,9 @@ class Backtest(ByHand):
     band
         The summary gives the PnL of the pessimistic and of the optimistic path beside the run's;
         it costs two more runs.
+    close_at_end
+        Close what is still held at the last mark, with charges and without slippage (`square-off`);
+        else it stays open, marked and listed.
     rate
         Interest a year, continuously compounded, as a fraction: at it the spot is carried to the
         forward of an expiry where no call and put of a strike are fresh and no future is.
@@ -125,6 +128,7 @@ class Backtest(ByHand):
         stop_check: Literal["touch", "close"] = "touch",
         band: bool = False,
         rate: float = 0.0,
+        close_at_end: bool = False,
         params: Mapping[str, Any] | None = None,
     ) -> None:
         symbols = _symbols(symbols)
@@ -152,6 +156,7 @@ class Backtest(ByHand):
             "stop_check": stop_check,
             "band": band,
             "rate": rate,
+            "close_at_end": close_at_end,
         }
         self.feed = store.feed(symbols, first, last, step=duration(bar), warmup=warmup)
         self.first_day, self.last_day = first, last
@@ -171,6 +176,7 @@ class Backtest(ByHand):
             fill_at_close=fill_at == "close",
             rules=rules,
             rate=rate,
+            close_at_end=close_at_end,
         )
         self._rules = MatchRules(path, limit_touch, stop_check)
         self.simulation = self._simulation(self._rules)

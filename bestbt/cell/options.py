@@ -57,6 +57,7 @@ class CellOptions:
     stop_check: str | None = None
     band: bool | None = None
     rate: float | None = None
+    close_at_end: bool | None = None
     step: bool = False
     wait: bool = False
     view: bool = True
@@ -319,6 +320,7 @@ def _parser(command: str) -> _Parser:
     option("--limit-touch", **on, help="limits trade at a touch, not only a tick through")
     option("--stop-check", metavar="WHEN", help="touch (default) or close")
     option("--band", **on, help="PnL of the pessimistic and the optimistic path as well")
+    option("--close-at-end", **on, help="close what is still held at the last mark")
     option("--rate", type=_rate, help="interest a year that carries the spot, such as 6.5%%")
     option("--step", action="store_true", help="open paused at the first bar")
     option("--wait", action="store_true", help="return when the run has finished")
@@ -336,5 +338,5 @@ _OPTIONS = frozenset(
 # Options that a run takes by the same name; None: its own default.
 RUN_OPTIONS = (
     *("capital", "bar", "slippage", "fees", "fill_at"),
-    *("path", "limit_touch", "stop_check", "band", "rate"),
+    *("path", "limit_touch", "stop_check", "band", "rate", "close_at_end"),
 )

@@ -327,6 +327,28 @@ class Clearing:
         if value.source != "official":
             desk.estimated.append((contract, value.source))
 
+    def close_out(self, bar: Ordinal) -> None:
+        """Close everything at its newest mark: the run ends, and wants nothing held."""
+        desk, point = self._desk, POINTS * bar + POINTS - 1
+        for contract, position in list(desk.portfolio.positions.items()):
+            order = Order(
+                len(desk.orders),
+                contract,
+                -position.qty,
+                type="market",
+                kind="exit",
+                placed=bar,
+                time=desk.now,
+                since=point,
+                tag=position.tag,
+            )
+            order.status, order.reason = "filled", "square-off"
+            desk.orders.append(order)
+            self._book(point, order, order.qty, contract.mark, 0, "square-off", "exit")
+        for order in list(desk.exchange.working):
+            if order.status == "working":
+                desk.end(order, "lapsed", "end of the run")
+
     def mark_to_market(self, bar: Ordinal) -> None:
         """Pay the day's profit of futures in cash, at the mean of their last half hour.
 

@@ -54,6 +54,7 @@ class Desk(Dealing):
         fill_at_close: bool = False,
         rules: MatchRules | None = None,
         rate: float = 0.0,
+        close_at_end: bool = False,
     ) -> None:
         super().__init__(
             feed,
@@ -66,6 +67,7 @@ class Desk(Dealing):
             fill_at_close=fill_at_close,
             rules=rules or MatchRules(),
         )
+        self.close_at_end = close_at_end
         self.rate = rate  # a year, continuously compounded
         self.fees = fees
         self.why_none = "it is None"  # why the newest pick found nothing

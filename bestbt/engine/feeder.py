@@ -165,6 +165,8 @@ class PriceFeeder:
         desk.end_blocks()
         for contract in settled:
             self.strategy.on_expiry(contract)
+        if bar == self.last and desk.close_at_end:
+            self.clearing.close_out(bar)
         for order in list(desk.exchange.working):
             if order.status != "working":
                 continue

@@ -317,8 +317,8 @@ class Fill(NamedTuple):
 
     `raw_price` is what was paid or received per unit, slippage included; `raw_slippage` the part
     of it that slippage cost. `reason` is one of open, close, quote, limit, trigger, gap,
-    trigger-passed, settlement, roll, intervention; `kind` one of entry, exit, stop, target, roll,
-    settlement.
+    trigger-passed, settlement, square-off, roll, intervention; `kind` one of entry, exit, stop,
+    target, roll, settlement.
     """
 
     id: int

@@ -70,6 +70,8 @@ class Simulation(ByHand):
         Market orders trade at the close just seen: optimistic, for comparison with other tools.
     rules
         Choices about what a bar leaves open; see `matching.MatchRules`.
+    close_at_end
+        Close what is held after the last bar, at its mark; else it stays open.
     rate
         Carries the spot to an expiry that has neither a synthetic nor a future; see `OptionChain`.
     seed
@@ -90,6 +92,7 @@ class Simulation(ByHand):
         fill_at_close: bool = False,
         rules: MatchRules | None = None,
         rate: float = 0.0,
+        close_at_end: bool = False,
         seed: int = 0,
     ) -> None:
         self._make_strategy = make_strategy
@@ -106,6 +109,7 @@ class Simulation(ByHand):
             fill_at_close=fill_at_close,
             rules=rules.checked() if rules is not None else None,
             rate=rate,
+            close_at_end=close_at_end,
         )
         self.grid = feed.grid
         if start != self.grid.firsts[self.grid.session(start)]:

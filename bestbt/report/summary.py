@@ -241,7 +241,11 @@ def _near_strikes(result: Result) -> int:
 
 
 _DEFAULTS = {"path": "nearest", "slippage": "default", "fees": "market", "fill_at": "next_open"}
-_UNSAID = {"limit_touch": False, "stop_check": "touch"}  # said only where they are otherwise
+_UNSAID = {
+    "limit_touch": False,
+    "stop_check": "touch",
+    "close_at_end": False,
+}  # said only where they are otherwise
 
 
 def _choices(options: Mapping[str, Any]) -> list[str]:

@@ -317,3 +317,15 @@ def test_a_list_as_parameter_starts_anew_in_each_replay() -> None:
 def test_a_run_starts_with_a_sessions_first_bar() -> None:
     with pytest.raises(UsageError, match="starts with a session's first bar"):
         simulate(script(), market(5, 5, 5), start=1)
+
+
+def test_a_run_may_close_what_is_held_at_its_last_mark() -> None:
+    feed = market(10, 10, 12, [11, 12, 10, 11])
+    resting = script(b0=buy(sl=5), b1=buy(type="limit", price=3, tif="gtc"))
+    run = simulate(resting, feed, close_at_end=True, slippage="2ticks")
+    assert fills(run)[1:] == [("09:18", -50, 11.0, "square-off", "exit")]
+    assert not run.result.positions
+    assert [o.status for o in run.result.orders] == ["filled", "lapsed", "lapsed", "filled"]
+    stays = simulate(resting, feed, slippage="2ticks")
+    assert run.result.equity().tolist() == stays.result.equity().tolist()
+    assert [p.qty for p in stays.result.positions] == [50]
