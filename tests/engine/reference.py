@@ -367,7 +367,7 @@ class Reference(Books):
                 o for right in ("CE", "PE") for o in rows if (o.strike, o.right) == (strike, right)
             ]
             if len(both) == 2 and all(self.is_fresh(o) for o in both):
-                call, put = (self.last_price(o.bars) or 0 for o in both)
+                call, put = (self.mark(o) for o in both)
                 found.append((abs(call - put), strike, strike * 100 + call - put))
         value = min(found)[2] if found else 0
         return value if value > 0 else None
