@@ -260,9 +260,7 @@ class Dealing(Catalogue):
             raise OrderError(f"{verb}({contract.name}): nothing of it is held.")
         parsed = None if level is None or level == "cost" else Level.parse(level)
         raw = None if level is None else self._level_of(position, kind, parsed)
-        for order in [
-            o for o in self.exchange.working if o.contract is contract and o.kind == kind
-        ]:
+        for order in self._exits(contract, kind):
             self.end(order, "cancelled", verb)
         if raw is None:
             return None

@@ -137,6 +137,8 @@ class Desk(Dealing):
             raise OrderError(
                 "combo(): give two legs or more: combo([Sell(call, 1), Buy(wing, 1)])."
             )
+        if not isinstance(tag, str):
+            raise OrderError(f"combo(tag={tag!r}): a tag is a text.")
         missing = next((leg for leg in given if leg.contract is None), None)
         if missing is not None:
             self.note("refused", f"combo({type(missing).__name__}(None)): {self.why_none}")

@@ -266,17 +266,17 @@ class Simulation(ByHand):
     def _go_to_event(self, event: str) -> None:
         desk = self.desk
 
-        def count() -> int:
-            if event == "order":
-                return len(desk.orders)
-            if event == "session":
-                return len(self.feeder.closed)
-            fills = desk.portfolio.fills
-            return len(fills) if event == "fill" else sum(f.kind == "stop" for f in fills)
-
-        before = count()
-        while count() == before and not self.finished and not self._pausing:
+        happened: Sequence[Any] = desk.portfolio.fills
+        if event == "order":
+            happened = desk.orders
+        elif event == "session":
+            happened = self.feeder.closed
+        while not self.finished and not self._pausing:
+            seen = len(happened)
             self._go(min(self.bar + 1, self.grid.n - 1))
+            new = happened[seen:]
+            if any(fill.kind == "stop" for fill in new) if event == "stop" else new:
+                break
 
     def _bar_at(self, target: str | date) -> Ordinal:
         moment = target

@@ -305,6 +305,9 @@ class _Asked(Strategy):
             id="until datetime",
         ),
         pytest.param(lambda s, c: s.combo(None), id="combo None"),
+        pytest.param(
+            lambda s, c: s.combo([Buy(c, 1), Sell(s.contract(OTHER), 1)], tag=5), id="combo tag"
+        ),
         pytest.param(lambda s, c: s.combo(c), id="combo contract"),
         pytest.param(lambda s, c: s.get_orders("open"), id="status"),
         pytest.param(lambda s, c: s.option("x", "CE"), id="strike text"),
