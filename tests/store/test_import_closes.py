@@ -20,6 +20,7 @@ from bestbt.errors import ImportRefused
 from bestbt.markets.demo import write_demo
 from bestbt.markets.india import INDIA
 from bestbt.store.importers import index_closes
+from bestbt.store.importers.source import Source
 from bestbt.store.quality import RULES
 from bestbt.store.store import Store
 from tests.store.closes_2019 import CLOSES
@@ -190,7 +191,7 @@ def test_files_that_are_refused(store: Store, tmp_path: Path, content: bytes, sa
         store.import_file(file, format="index-closes", progress=False)
     assert store.imports().empty
     with pytest.raises(ImportRefused, match="No option 'stamp' for official closes"):
-        index_closes.read(file, INDIA, stamp="end")
+        index_closes.read(Source(file), INDIA, stamp="end")
 
 
 def test_what_shows_closes_and_what_does_not(tmp_path: Path) -> None:
@@ -206,11 +207,11 @@ def test_what_shows_closes_and_what_does_not(tmp_path: Path) -> None:
     }
     for i, (text, want) in enumerate(shows.items()):
         file = write(tmp_path, text, f"{i}.csv")
-        assert index_closes.shows_closes(file) == want, text
+        assert index_closes.shows(Source(file)) == want, text
         zipped = tmp_path / f"{i}.csv.gz"
         zipped.write_bytes(gzip.compress(text.encode()))
-        assert index_closes.shows_closes(zipped) == want, text
-    assert not index_closes.shows_closes(tmp_path)
+        assert index_closes.shows(Source(zipped)) == want, text
+    assert not index_closes.shows(Source(tmp_path))
 
 
 def test_a_zipped_report(store: Store, tmp_path: Path) -> None:
@@ -231,7 +232,7 @@ def test_every_row_is_somewhere_whatever_its_order(
     random.shuffle(rows)
     file = tmp_path_factory.mktemp("closes") / "closes.csv"
     file.write_text("symbol,date,close\n" + "\n".join(rows) + "\n")
-    closes = index_closes.read(file, INDIA)
+    closes = index_closes.read(Source(file), INDIA)
     open_days = {day: raw for day, raw in values.items() if INDIA.is_trading_day(day)}
     assert {c.day: c.raw for c in closes.rows} == open_days
     assert [c.day for c in closes.rows] == sorted(open_days)

@@ -1,37 +1,53 @@
-"""One file per vendor format."""
+"""One file per vendor format; which it is, is seen from the content.
+
+A format has two functions: `shows(source)` says whether a file is of it, and
+``read(source, market, *, symbol, **options)`` reads it as a `Sheet` of bars or as `Closes`.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple, TypeAlias
 
 from bestbt.errors import ImportRefused, did_you_mean
 from bestbt.markets.india import India
 from bestbt.store.importers import chain_snapshots, index_closes, long_bars
+from bestbt.store.importers.contracts import contract
 from bestbt.store.importers.index_closes import Close, Closes
-from bestbt.store.importers.long_bars import contract
+from bestbt.store.importers.source import Source
 from bestbt.store.sanitise import Sheet
 
-__all__ = ["FORMATS", "Close", "Closes", "contract", "read"]
+__all__ = ["FORMATS", "Close", "Closes", "Format", "contract", "read"]
 
-FORMATS: dict[str, Callable[..., Sheet | Closes]] = {
-    "long-bars": long_bars.read,
-    "chain-snapshots": chain_snapshots.read,
-    "index-closes": index_closes.read,
+Read: TypeAlias = Sheet | Closes
+
+
+class Format(NamedTuple):
+    """How a format is recognised and read."""
+
+    shows: Callable[[Source], bool]
+    read: Callable[..., Read]
+
+
+def _any(source: Source) -> bool:
+    return True
+
+
+# The first that a file shows is it: from those that are told by one look to the most general.
+FORMATS: dict[str, Format] = {
+    "chain-snapshots": Format(chain_snapshots.shows, chain_snapshots.read),
+    "index-closes": Format(index_closes.shows, index_closes.read),
+    "long-bars": Format(_any, long_bars.read),
 }
 
 
 def read(
     file: Path, market: India, *, format: str | None, symbol: str | None, **options: Any
-) -> Sheet | Closes:
+) -> Read:
     """Read a file in the format named, or in the one that its content shows."""
     if format is not None and format not in FORMATS:
         raise ImportRefused(f"No format {format!r}. {did_you_mean(format, FORMATS)}")
-    return FORMATS[format or _shown(file)](file, market, symbol=symbol, **options)
-
-
-def _shown(file: Path) -> str:
-    if chain_snapshots.is_archive(file):
-        return "chain-snapshots"
-    return "index-closes" if index_closes.shows_closes(file) else "long-bars"
+    source = Source(file)
+    name = format or next(name for name, known in FORMATS.items() if known.shows(source))
+    return FORMATS[name].read(source, market, symbol=symbol, **options)

@@ -30,12 +30,13 @@ from bestbt.engine.ports import ContractSpec
 from bestbt.errors import ImportRefused, NoSchedule, UsageError
 from bestbt.markets.india import India, find_expiry
 from bestbt.markets.symbols import INDEX_NAMES
+from bestbt.store.importers.source import Source
 from bestbt.store.quality import QualityReport
 from bestbt.store.reading import exchange_for
 from bestbt.store.sanitise import Rows, Sheet, local_days, reason_outside
 from bestbt.units import MINUTE, Ns, Right
 
-__all__ = ["CYCLE", "STEP", "is_archive", "read"]
+__all__ = ["CYCLE", "STEP", "read", "shows"]
 
 STEP: Ns = 15 * MINUTE
 CYCLE: Ns = 5 * MINUTE  # files that were written within this are one moment
@@ -56,8 +57,9 @@ _EPOCH = date(1970, 1, 1).toordinal()
 _I64 = npt.NDArray[np.int64]
 
 
-def is_archive(path: Path) -> bool:
+def shows(source: Source) -> bool:
     """Whether a path is a folder or a tar archive, compressed or not."""
+    path = source.path
     if path.is_dir():
         return True
     try:
@@ -401,7 +403,7 @@ def _live(rows: pd.DataFrame, tz: str) -> tuple[pd.DataFrame, dict[str, _I64], d
     return rows[kept], by_line[0], by_line[1]
 
 
-def read(path: Path, market: India, *, symbol: str | None = None, **unknown: object) -> Sheet:
+def read(source: Source, market: India, *, symbol: str | None = None, **unknown: object) -> Sheet:
     """Read a folder or an archive of chain snapshots.
 
     Raises
@@ -412,6 +414,7 @@ def read(path: Path, market: India, *, symbol: str | None = None, **unknown: obj
     if unknown or symbol is not None:
         name = next(iter(unknown), "symbol")
         raise ImportRefused(f"No option {name!r} for chain snapshots: folders name what is inside.")
+    path = source.path
     report = QualityReport(path.name, "chain snapshots")
     reading = _Reading(market, report)
     for name, content in _files(path):

@@ -10,24 +10,23 @@ other rows of the exchange's report are set aside as such.
 from __future__ import annotations
 
 import csv
-import gzip
 import re
-import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from math import isfinite
-from pathlib import Path
 
 import numpy as np
 
 from bestbt.errors import ImportRefused, did_you_mean
 from bestbt.markets.india import India
 from bestbt.markets.symbols import INDEX_NAMES
+from bestbt.store.importers.columns import plain
+from bestbt.store.importers.source import Source
 from bestbt.store.quality import QualityReport
 from bestbt.units import RawPrice
 
-__all__ = ["ALIASES", "Close", "Closes", "read", "shows_closes"]
+__all__ = ["ALIASES", "Close", "Closes", "read", "shows"]
 
 ALIASES: dict[str, tuple[str, ...]] = {
     "symbol": ("indexname", "index", "symbol", "ticker", "instrument", "name"),
@@ -39,7 +38,6 @@ _OF_BARS = {"time", "datetime", "timestamp", "open", "high", "low", "bartime", "
 _DATES = ("%Y-%m-%d", "%d-%m-%Y", "%d/%m/%Y", "%d-%b-%Y", "%d %b %Y", "%Y%m%d", "%d.%m.%Y")
 _SCALE = 100
 _NOISE = 1e-3
-_HEAD = 1 << 14
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,21 +61,9 @@ class Closes:
     report: QualityReport
 
 
-def shows_closes(file: Path) -> bool:
+def shows(source: Source) -> bool:
     """Whether a file's header is that of official closes, and not of bars."""
-    if not file.is_file():
-        return False
-    with file.open("rb") as stream:
-        head = stream.read(_HEAD)
-    try:
-        if head[:2] == b"\x1f\x8b":
-            head = zlib.decompressobj(31).decompress(head)
-    except zlib.error:
-        return False
-    if b"\0" in head:
-        return False
-    lines = _text(head).splitlines()
-    names = {_plain(h) for h in _header(lines)[1]}
+    names = {plain(h) for h in source.header}
     if ALIASES["close"][0] in names:
         return True
     roles = (names & set(ALIASES[role]) for role in ("date", "close"))
@@ -85,7 +71,7 @@ def shows_closes(file: Path) -> bool:
 
 
 def read(
-    file: Path,
+    source: Source,
     market: India,
     *,
     symbol: str | None = None,
@@ -116,12 +102,13 @@ def read(
             f"symbol={symbol!r} was given; official closes are of "
             f"{', '.join(sorted(set(INDEX_NAMES.values())))}."
         )
-    lines = _lines(file)
-    first, headers = _header(lines)
-    places = _places(file, headers, columns or {}, given)
-    report = QualityReport(file.name, "official index closes")
+    lines = _lines(source)
+    headers = source.header
+    places = _places(source.name, headers, columns or {}, given)
+    report = QualityReport(source.name, "official index closes")
     kept: dict[tuple[str, date], Close] = {}
-    rows = csv.reader(lines[first + 1 :], delimiter=_delimiter(lines[first]))
+    first = source.first
+    rows = csv.reader(lines[first + 1 :], delimiter=source.delimiter)
     for row in rows:
         if not any(field.strip() for field in row):
             continue
@@ -139,56 +126,27 @@ def read(
             report.add("quarantined", reason, 1, [str(earlier)])
         kept[key] = close
     if not report.rows:
-        raise ImportRefused(f"{file.name} has a header and no rows; get the file again.")
+        raise ImportRefused(f"{source.name} has a header and no rows; get the file again.")
     return Closes(sorted(kept.values(), key=lambda c: (c.symbol, c.day)), report)
 
 
-def _lines(file: Path) -> list[str]:
-    content = file.read_bytes()
-    try:
-        if content[:2] == b"\x1f\x8b":
-            content = gzip.decompress(content)
-    except (OSError, EOFError, zlib.error) as error:
-        raise ImportRefused(
-            f"{file.name} cannot be read ({error}); it may be cut off: get it again."
-        ) from None
-    if not content.strip() or b"\0" in content:
-        raise ImportRefused(f"{file.name} is no text; official closes come as CSV.")
-    return _text(content).splitlines()
-
-
-def _text(content: bytes) -> str:
-    try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        return content.decode("latin-1")
-
-
-def _delimiter(line: str) -> str:
-    return max(",;\t|", key=line.count)
-
-
-def _header(lines: Sequence[str]) -> tuple[int, list[str]]:
-    """Return the number of the first line with text, and its fields."""
-    first = next((i for i, line in enumerate(lines) if line.strip()), None)
-    if first is None:
-        return 0, []
-    return first, next(csv.reader([lines[first]], delimiter=_delimiter(lines[first])))
-
-
-def _plain(header: str) -> str:
-    return re.sub(r"[^a-z0-9]", "", header.lower())
+def _lines(source: Source) -> list[str]:
+    with source.open() as stream:
+        content = stream.read()
+    if not source.is_text:
+        raise ImportRefused(f"{source.name} is no text; official closes come as CSV.")
+    return content.decode(source.encoding, errors="replace").splitlines()
 
 
 def _places(
-    file: Path, headers: Sequence[str], columns: Mapping[str, str], given: str | None
+    name: str, headers: Sequence[str], columns: Mapping[str, str], given: str | None
 ) -> dict[str, int]:
     """Return which column means what; refuse, saying what was tried."""
-    plain = [_plain(h) for h in headers]
+    seen = [plain(h) for h in headers]
     found: dict[str, int] = {}
     for role, aliases in ALIASES.items():
-        wanted = (_plain(columns[role]),) if role in columns else aliases
-        place = next((plain.index(a) for a in wanted if a in plain), None)
+        wanted = (plain(columns[role]),) if role in columns else aliases
+        place = next((seen.index(a) for a in wanted if a in seen), None)
         if place is not None:
             found[role] = place
     missing = [r for r in ALIASES if r not in found and not (r == "symbol" and given)]
@@ -196,7 +154,7 @@ def _places(
         tried = "; ".join(f"{r}: {', '.join(ALIASES[r])}" for r in missing)
         hint = ' Say which index it is, such as symbol="NIFTY".' if missing == ["symbol"] else ""
         raise ImportRefused(
-            f"{file.name} lacks {', '.join(missing)}. Columns found: {', '.join(headers)}. "
+            f"{name} lacks {', '.join(missing)}. Columns found: {', '.join(headers)}. "
             f"Names tried: {tried}.{hint}"
         )
     return found

@@ -1,0 +1,159 @@
+"""A table of bars in long form as a `Sheet`: times, contracts and numbers of its rows.
+
+Nothing is decided here about a row that can be read.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from bestbt.engine.grid import duration
+from bestbt.errors import ImportRefused
+from bestbt.markets.india import India
+from bestbt.store.importers.columns import (
+    NAT,
+    Note,
+    bar_length,
+    coded,
+    read_dates,
+    read_moments,
+    read_numbers,
+    read_times,
+    stamped,
+    to_utc,
+)
+from bestbt.store.importers.contracts import Contracts, check_name, codes
+from bestbt.store.importers.tables import Table
+from bestbt.store.quality import QualityReport
+from bestbt.store.sanitise import Rows, Sheet, local_days
+from bestbt.units import MINUTE
+
+__all__ = ["PRICES", "SYMBOL", "bars_sheet"]
+
+PRICES = ("open", "high", "low", "close")
+SYMBOL = ("symbol", "ticker", "instrument", "tradingsymbol", "contract", "scrip", "name")
+"""Headers of a column that names the instrument, as `columns.plain` writes them."""
+_I64 = npt.NDArray[np.int64]
+
+
+def bars_sheet(
+    name: str,
+    table: Table,
+    market: India,
+    *,
+    symbol: str | None = None,
+    stamp: str = "start",
+    bar: str | None = None,
+) -> Sheet:
+    """Return a table of bars as a sheet.
+
+    The table has the roles ``open``, ``high``, ``low``, ``close``, a ``datetime``, or ``date``
+    and ``time``; ``symbol`` unless *symbol* is given; ``volume`` and ``oi`` if it has them.
+
+    Parameters
+    ----------
+    name
+        The file's, for the report.
+    symbol
+        Name of the only instrument in it, in place of what the file says.
+    stamp
+        `"start"` or `"end"`: what of its bar a time names.
+    bar
+        Length of a bar, such as `"5min"`; default: seen from the rows.
+
+    Raises
+    ------
+    ImportRefused
+        No instrument is named, or its name contradicts the file's.
+    """
+    if stamp not in ("start", "end"):
+        raise ImportRefused(f'stamp={stamp!r} was given; it is "start" or "end".')
+    report = QualityReport(name, table.kind, rows=len(table.line) + len(table.ragged))
+    renamed = [f"{role} = {h}" for role, h in table.headers.items() if h.lower() != role]
+    if renamed:
+        report.remarks.append("columns: " + ", ".join(renamed))
+    report.add(
+        "quarantined",
+        "ragged-row",
+        len(table.ragged),
+        [f"line {n}: {text}" for n, text in table.ragged],
+    )
+    start = _starts(table, market.tz, lambda r, n, s: report.add("noted", r, n, s))
+    close = read_numbers(table.columns["close"])
+    repairs: list[tuple[str, _I64]] = []
+    if symbol is not None:
+        which, names = np.zeros(len(start), dtype=np.int64), [symbol]
+        repairs += _given(table, symbol, report)
+    elif "symbol" in table.columns:
+        which, names = coded(table.columns["symbol"])
+    else:
+        raise ImportRefused(
+            f"{name} has no column that names the instrument "
+            f"({', '.join(SYMBOL)}); "
+            'say what it holds, such as symbol="NIFTY".'
+        )
+    known = start != NAT
+    step = duration(bar) if bar else bar_length(start[known], which[known], market.tz)
+    start, moved = stamped(start, stamp, step)
+    if moved:
+        repairs.append((moved, table.line))
+    if step != MINUTE:
+        report.remarks.append(f"bars of {step // MINUTE} minutes")
+    days = np.where(known, local_days(np.where(known, start, 0), market.tz), -1)
+    contracts = Contracts(market, report)
+    code = np.full(len(start), -1)
+    found, wrong = codes(names, which[known], days[known], close[known], contracts)
+    code[known] = found
+    if symbol is None:
+        check_name(name, table.headers["symbol"], contracts.specs)
+    elif wrong:
+        raise ImportRefused(f"symbol={symbol!r} was given: {wrong[symbol]}")
+    report.add_lines("quarantined", "unreadable-time", table.line[~known].tolist(), table.show)
+    nameless = known & (code < 0)
+    report.add_lines("quarantined", "unreadable-symbol", table.line[nameless].tolist(), table.show)
+    report.remarks += list(wrong.values())[:3]
+    rows = Rows(
+        table.line,
+        code,
+        start,
+        *(read_numbers(table.columns[name]) for name in PRICES),
+        *(read_numbers(table.columns[n]) if n in table.columns else None for n in ("volume", "oi")),
+    )
+    rows.keep(code >= 0)
+    return Sheet(rows, contracts.specs, step, report, table.show, repairs)
+
+
+def _given(table: Table, symbol: str, report: QualityReport) -> list[tuple[str, _I64]]:
+    """Return the rows whose own name is replaced by the one given."""
+    if "symbol" not in table.columns:
+        report.remarks.append(f"instrument: {symbol}, as given (the file names none)")
+        return []
+    _, names = coded(table.columns["symbol"])
+    if len(names) > 1:
+        raise ImportRefused(
+            f"symbol={symbol!r} was given, but the file's column {table.headers['symbol']} names "
+            f"{len(names)} instruments ({', '.join(names[:3])} …); leave it out."
+        )
+    if names and names[0].upper() != symbol.upper():
+        return [("symbol-given", table.line)]
+    return []
+
+
+def _starts(table: Table, tz: str, note: Note) -> _I64:
+    """Return UTC times of the rows; NAT where unreadable."""
+    columns = table.columns
+    if "datetime" not in columns and "time" not in columns:
+        columns = columns | {"datetime": columns["date"]}
+    if "datetime" in columns:
+        return read_moments(columns["datetime"], tz, note)
+    which_date, day_texts = coded(columns["date"])
+    which_time, clock_texts = coded(columns["time"])
+    if pa.types.is_timestamp(columns["date"].type):
+        day_texts = [d[:10] for d in day_texts]
+    if pa.types.is_timestamp(columns["time"].type):
+        clock_texts = [t[11:19] for t in clock_texts]
+    day, clock = read_dates(day_texts, note)[which_date], read_times(clock_texts)[which_time]
+    known = (day != NAT) & (clock != NAT)
+    return np.where(known, to_utc(np.where(known, day + clock, 0), tz), NAT)

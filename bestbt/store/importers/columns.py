@@ -1,0 +1,206 @@
+"""Columns of text as numbers, dates and times: each distinct text is read once.
+
+Dates, times and names repeat thousands of times in a file of bars, so each is read once and
+looked up by its number in a dictionary. Times are int64 nanoseconds; `NAT` is none.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from datetime import date
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from bestbt.errors import ImportRefused
+from bestbt.store.sanitise import local_days
+from bestbt.units import MINUTE, SECOND, Ns
+
+__all__ = [
+    "EPOCH",
+    "NAT",
+    "NULLS",
+    "Note",
+    "bar_length",
+    "coded",
+    "plain",
+    "read_dates",
+    "read_moments",
+    "read_numbers",
+    "read_times",
+    "stamped",
+    "to_utc",
+]
+
+NULLS = ["", "-", "nan", "NaN", "NAN", "null", "NULL", "None", "NA", "N/A", "#N/A"]
+NAT = np.iinfo(np.int64).min
+EPOCH = date(1970, 1, 1).toordinal()
+
+_DATES: tuple[str, ...] = (
+    "%Y%m%d",
+    "%Y-%m-%d",
+    "%Y/%m/%d",
+    "%d-%m-%Y",
+    "%d/%m/%Y",
+    "%d.%m.%Y",
+    "%d-%b-%Y",
+)
+_DATES += ("%d %b %Y", "%d%b%Y", "%m/%d/%Y", "%m-%d-%Y", "%d-%m-%y", "%d/%m/%y", "%d-%b-%y")
+_MONTH_FIRST = {"%d-%m-%Y": "%m-%d-%Y", "%d/%m/%Y": "%m/%d/%Y"}
+_TIMES = ("%H:%M:%S", "%H:%M", "%H:%M:%S.%f", "%I:%M %p", "%I:%M:%S %p", "%H.%M")
+
+_I64 = npt.NDArray[np.int64]
+_F64 = npt.NDArray[np.float64]
+Note = Callable[[str, int, list[str]], None]
+
+
+def plain(header: str) -> str:
+    """Return a header's letters and digits alone, small.
+
+    >>> plain("<Open Interest>")
+    'openinterest'
+    """
+    return re.sub(r"[^a-z0-9]", "", header.lower())
+
+
+def read_numbers(column: pa.ChunkedArray) -> _F64:
+    """Return floats; NaN where there is no number."""
+    if pa.types.is_dictionary(column.type):
+        column = pc.cast(column, column.type.value_type)
+    if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
+        text = pc.utf8_trim_whitespace(column)
+        try:
+            column = pc.cast(text, pa.float64())
+        except pa.ArrowInvalid:
+            return np.asarray(pd.to_numeric(text.to_pandas(), errors="coerce"), dtype=np.float64)
+    return np.asarray(pc.cast(column, pa.float64()).to_numpy(zero_copy_only=False))
+
+
+def coded(column: pa.ChunkedArray) -> tuple[_I64, list[str]]:
+    """Return each row's number in a list of distinct texts; an absent one is ""."""
+    if pa.types.is_floating(column.type):  # 20240101.0, as a column with absent dates is stored
+        column = pc.cast(column, pa.int64(), safe=False)
+    text = pc.utf8_trim_whitespace(pc.cast(column, pa.string()))
+    coded = pc.fill_null(text, "").combine_chunks().dictionary_encode()
+    if isinstance(coded, pa.ChunkedArray):
+        coded = coded.unify_dictionaries().combine_chunks()
+    return coded.indices.to_numpy().astype(np.int64), coded.dictionary.to_pylist()
+
+
+def read_dates(texts: Sequence[str], note: Note) -> _I64:
+    """Return local midnights as ns since 1970 (of a clock without zones); NAT where unreadable."""
+    best, form = _parsed(texts, _DATES)
+    other = _MONTH_FIRST.get(form)
+    if other is not None and len(texts) > 1:
+        rival, _ = _parsed(texts, (other,))
+        if int((rival != NAT).sum()) >= int((best != NAT).sum()):
+            note("day-first", len(texts), [f"{t}" for t in texts[:3]])
+    return best
+
+
+def read_times(texts: Sequence[str]) -> _I64:
+    """Return times of day in ns; NAT where unreadable."""
+    if all(t.isdigit() for t in texts if t):
+        value = np.array([int(t) if t else -1 for t in texts], dtype=np.int64)
+        if max(len(t) for t in texts) <= 4:
+            value = value * 100
+        hour, minute, second = value // 10_000, value // 100 % 100, value % 100
+        good = (value >= 0) & (hour < 24) & (minute < 60) & (second < 60)
+        return np.where(good, ((hour * 60 + minute) * 60 + second) * SECOND, NAT)
+    found = np.full(len(texts), NAT)
+    for form in _TIMES:  # a file may mix them: none can be read as another
+        rest = np.flatnonzero(found == NAT)
+        if len(rest):
+            dated = [f"1970-01-01 {texts[i]}" for i in rest.tolist()]
+            found[rest], _ = _parsed(dated, [f"%Y-%m-%d {form}"])
+    return found
+
+
+def _parsed(texts: Sequence[str], forms: Sequence[str]) -> tuple[_I64, str]:
+    best, chosen, most = np.full(len(texts), NAT), "", 0
+    series = pd.Series(list(texts), dtype=object)
+    for form in forms:
+        found = pd.to_datetime(series, format=form, errors="coerce")
+        known = int(found.notna().sum())
+        if known > most:
+            best, chosen, most = _ns(pd.DatetimeIndex(found)), form, known
+        if most == len(texts):
+            break
+    return best, chosen
+
+
+def _ns(index: pd.DatetimeIndex) -> _I64:
+    return np.asarray(index.as_unit("ns").asi8)
+
+
+def read_moments(column: pa.ChunkedArray, tz: str, note: Note) -> _I64:
+    """Return UTC times of texts, numbers since 1970 or timestamps; NAT where unreadable."""
+    kind = column.type
+    if pa.types.is_timestamp(kind):
+        naive = column.cast(pa.timestamp("ns", kind.tz)).cast(pa.int64())
+        values = np.asarray(pc.fill_null(naive, NAT).to_numpy())
+        if kind.tz:
+            return values
+        return np.where(values == NAT, NAT, to_utc(np.where(values == NAT, 0, values), tz))
+    which, texts = coded(column)
+    if all(re.fullmatch(r"\d{10}|\d{13}|\d{16}|\d{19}", t) for t in texts if t):
+        epoch = [int(t) * 10 ** (19 - len(t)) if t else NAT for t in texts]
+        return np.array(epoch, dtype=np.int64)[which]
+    series = pd.Series(texts, dtype=object)
+    aware = any(re.search(r"(?:Z|[+-]\d\d:?\d\d)$", t[10:]) for t in texts)
+    found = pd.DatetimeIndex(pd.to_datetime(series, format="ISO8601", errors="coerce", utc=aware))
+    moments = _ns(found)
+    if aware:
+        return moments[which]
+    if bool(found.isna().any()):
+        halves = [t.replace("T", " ").partition(" ") for t in texts]
+        day = read_dates([a for a, _, _ in halves], note)
+        clock = read_times([b.strip() for _, _, b in halves])
+        moments = np.where((day != NAT) & (clock != NAT), day + clock, NAT)
+    known = moments != NAT
+    return np.where(known, to_utc(np.where(known, moments, 0), tz), NAT)[which]
+
+
+def to_utc(local: _I64, tz: str) -> _I64:
+    """Return UTC times of an exchange's wall clock."""
+    index = pd.DatetimeIndex(local).tz_localize(tz, ambiguous="NaT", nonexistent="NaT")
+    return _ns(index)
+
+
+def stamped(start: _I64, stamp: str, step: Ns) -> tuple[_I64, str]:
+    """Move stamps to the starts of bars; say by which rule."""
+    known = start != NAT
+    if bool(known.any()) and bool((start[known] % MINUTE == 59 * SECOND).all()):
+        return np.where(known, start - 59 * SECOND, NAT), "last-second"
+    if stamp == "end":
+        return np.where(known, start - step, NAT), "end-stamped"
+    return start, ""
+
+
+def bar_length(start: _I64, code: _I64, tz: str) -> Ns:
+    """Return the length of a bar: what most rows of a contract are apart."""
+    order = np.lexsort((start, code))
+    at, of = start[order], code[order]
+    day = local_days(at, tz)
+    apart = np.diff(at)[(np.diff(of) == 0) & (np.diff(day) == 0)]
+    apart = apart[apart > 0]
+    if not len(apart):
+        return MINUTE
+    sizes, counts = np.unique(apart, return_counts=True)
+    common = int(sizes[counts.argmax()])
+    if common < MINUTE:
+        raise ImportRefused(
+            f"Most rows of a contract are {common / 1e9:g} s apart: these are no minute bars. "
+            "Ticks and seconds are not read in this version."
+        )
+    if common == MINUTE:
+        return MINUTE
+    whole = sizes[sizes % MINUTE == 0]
+    return int(np.gcd.reduce(whole)) if len(whole) else MINUTE
+
+
+# --- contracts ---------------------------------------------------------------------------------
