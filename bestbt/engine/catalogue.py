@@ -55,8 +55,9 @@ class Catalogue:
         self.clock.bar = start - 1
         self.start = start
         self.session = self.grid.session(start)
+        self.today: date = self.grid.sessions[self.session].day  # local date of the session
         self.before_open = True  # between sessions: a hook runs before the first bar
-        self.unsettled_from: date = self.grid.sessions[self.session].day
+        self.unsettled_from = self.today
         self.expiring: dict[date, list[Contract]] = {}  # not yet settled
         self._unreleased: dict[date, list[Contract]] = {}  # the same, and what settled today
         self._desk = desk
@@ -88,8 +89,16 @@ class Catalogue:
                 self.expiring[spec.expiry] = due
         return found
 
-    def let_go(self) -> None:
-        """Forget the prices and chains of what has settled, as a session opens."""
+    def open_session(self, session: int) -> None:
+        """Go over to the next session, before its first bar; let go of what settled before it."""
+        self.session, self.before_open = session, True
+        self.today = self.grid.sessions[session].day
+        if self.unsettled_from < self.today:
+            self.unsettled_from = self.today
+        self._let_go()
+
+    def _let_go(self) -> None:
+        """Forget the prices and chains of what has settled."""
         for expiry in [e for e in self._unreleased if e not in self.expiring]:
             for contract in self._unreleased.pop(expiry):
                 contract.let_go()
@@ -167,11 +176,6 @@ class Catalogue:
         if self.before_open:
             return self.grid.sessions[self.session].open
         return self.grid.end(self.clock.bar)
-
-    @property
-    def today(self) -> date:
-        """Local date of the current session."""
-        return self.grid.sessions[self.session].day
 
     def check_symbol(self, symbol: str | None) -> str:
         """Return a symbol of the run: the first unless told otherwise."""

@@ -67,12 +67,19 @@ class OptionChain(ChainBase):
         if not isinstance(n, int):
             raise OrderError(f"get_atm(offset={n!r}): give whole strikes, such as 2 or -1.")
         check_terms(max_age, min_oi, min_volume)
-        asked = f"get_atm({check_right(right)!r}{f', offset={n}' if n else ''})"
-        found = self._offset(right, n, self._measure(asked, by, max_age))
+        check_right(right)
+        spot = self.spot
+        if by == "spot" and spot.age == 0:  # nearly always
+            reference: Reference | str = Reference(spot.price, "spot", 0)
+        else:
+            reference = self._measure(_at_money(right, n), by, max_age)
+        found = self._offset(right, n, reference)
         if isinstance(found, Contract):
             why = self._unfit(found, max_age, min_oi, min_volume)
-            return self._answer(asked, why or found)
-        return self._answer(asked, found)
+            if not why:
+                return found
+            found = why
+        return self._answer(_at_money(right, n), found)
 
     def _offset(self, right: Right, n: int, reference: Reference | str) -> Contract | str:
         if isinstance(reference, str):
@@ -90,7 +97,7 @@ class OptionChain(ChainBase):
         row = self._row(at, right)
         if row is None:
             return f"no {self.spot.symbol} {self._strike(at):g} {right} {self.expiry} listed yet"
-        return self._desk.contract(row.spec)
+        return self._contract(row)
 
     def _unfit(self, option: Contract, max_age: int, min_oi: int, min_volume: int) -> str:
         """Say what an option lacks; empty when it lacks nothing."""
@@ -387,6 +394,10 @@ class OptionChain(ChainBase):
             **board.greeks._asdict(),
         }
         return pd.DataFrame(made).astype(dict.fromkeys(("age", "oi", "day_volume"), "Int64"))
+
+
+def _at_money(right: Right, n: int) -> str:
+    return f"get_atm({right!r}{f', offset={n}' if n else ''})"
 
 
 def _is_number(given: object) -> bool:

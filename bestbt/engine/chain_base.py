@@ -78,6 +78,7 @@ class ChainBase:
         self.spot, self.expiry = spot, expiry
         self._desk, self._clock = desk, desk.clock
         self._rows = listings  # searched by halves: most of them are never asked for
+        self._contracts: dict[int, Contract] = {}  # by the id of their row, which lives as long
         self._closing: Ns | None = None  # when the expiry's last bar ends
         self._listed = NO_ROWS
         self._listed_until: Ordinal = 0  # bar in which the next row is listed
@@ -119,7 +120,14 @@ class ChainBase:
             raise ContractNotFound.strike(
                 self.spot.symbol, strike, right, self.expiry, self.strikes
             )
-        return self._desk.contract(row.spec)
+        return self._contract(row)
+
+    def _contract(self, row: Listing) -> Contract:
+        """Return the run's contract of a row."""
+        found = self._contracts.get(id(row))  # a spec takes long to hash
+        if found is None:
+            found = self._contracts[id(row)] = self._desk.contract(row.spec)
+        return found
 
     @property
     def calls(self) -> list[Contract]:
@@ -135,7 +143,7 @@ class ChainBase:
         bar = self._clock.bar
         if bar >= self._listed_until:
             now = [row for row in self._rows if row.first <= bar]
-            self._listed = Rows([self._desk.contract(row.spec) for row in now])
+            self._listed = Rows([self._contract(row) for row in now])
             later = (row.first for row in self._rows if row.first > bar)
             self._listed_until = min(later, default=NEVER)
         return self._listed

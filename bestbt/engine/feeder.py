@@ -133,10 +133,8 @@ class PriceFeeder:
     def _open_session(self, bar: Ordinal) -> None:
         desk, grid = self.desk, self.desk.grid
         session = grid.session(bar)
-        desk.session, self._session_last = session, grid.lasts[session]
-        desk.before_open = True
-        desk.unsettled_from = max(desk.unsettled_from, desk.today)
-        desk.let_go()
+        self._session_last = grid.lasts[session]
+        desk.open_session(session)
         self._missed = self.clearing.missed_expiry()
         desk.end_blocks(settled=not self._missed)
         vars(self.strategy.day).clear()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from builtins import type as builtin_type
 from datetime import date
+from functools import lru_cache
 from numbers import Real
 from typing import Any, NamedTuple
 
@@ -76,7 +77,9 @@ def read_ticket(
         raise OrderError(f"{verb}(type={type!r}): {did_you_mean(str(type), _TYPES)}")
     raw_limit, raw_trigger = limit_and_trigger(verb, spec, type, price, trigger)
     brackets = None
-    if sl is not None or target is not None or trail is not None:
+    if target is None and trail is None and builtin_type(sl) is str:
+        brackets = _only_stop(sl)
+    elif sl is not None or target is not None or trail is not None:
         brackets = Brackets(
             None if sl is None else Level.parse(sl),
             None if trail is None else Level.distance(trail, spec.tick, spec.scale),
@@ -94,6 +97,11 @@ def read_ticket(
     if until is not None and (builtin_type(until) is not date or until < today):
         raise OrderError(f"{verb}(until={until!r}): give a date, today ({today}) or later.")
     return Ticket(type, raw_limit, raw_trigger, brackets, tif, until)
+
+
+@lru_cache(maxsize=256)
+def _only_stop(sl: str) -> Brackets:
+    return Brackets(Level.parse(sl), None, None)
 
 
 def limit_and_trigger(

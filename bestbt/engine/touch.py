@@ -333,7 +333,7 @@ def _path(order: Order, columns: PriceColumns, rules: MatchRules) -> _Points:
 def _first(hits: npt.NDArray[np.bool_]) -> int:
     """Index of the first True; −1 where there is none."""
     k = int(hits.argmax())
-    return k if hits[k] else -1
+    return k if hits.item(k) else -1
 
 
 # Where there are quotes
