@@ -99,6 +99,9 @@ class Backtest(ByHand):
     rate
         Interest a year, continuously compounded, as a fraction: at it the spot is carried to the
         forward of an expiry where no call and put of a strike are fresh and no future is.
+    load
+        How much of the prices is read at once: `"auto"`, or as `bestbt.store.plans` says. It
+        changes no result; the log says what `"auto"` chose.
     params
         Parameters of the strategy by name.
 
@@ -129,6 +132,7 @@ class Backtest(ByHand):
         band: bool = False,
         rate: float = 0.0,
         close_at_end: bool = False,
+        load: str = "auto",
         params: Mapping[str, Any] | None = None,
     ) -> None:
         symbols = _symbols(symbols)
@@ -158,7 +162,7 @@ class Backtest(ByHand):
             "rate": rate,
             "close_at_end": close_at_end,
         }
-        self.feed = store.feed(symbols, first, last, step=duration(bar), warmup=warmup)
+        self.feed = store.feed(symbols, first, last, step=duration(bar), warmup=warmup, load=load)
         self.first_day, self.last_day = first, last
         if fill_at not in ("next_open", "close"):
             raise UsageError(f"fill_at={fill_at!r}: it is 'next_open' or 'close'.")

@@ -98,6 +98,7 @@ class MemoryFeed:
         self.market = PlainMarket(minutes)
         dates = [date.fromisoformat(d) if isinstance(d, str) else d for d in days]
         self.grid = Grid([self.market.session(d) for d in dates], step)
+        self.remarks: list[str] = []  # for the log of a run
         self.asked: list[ContractSpec] = []
         self.closes: dict[tuple[str, date], RawPrice] = {}
         self._columns: dict[ContractSpec, PriceColumns] = {}

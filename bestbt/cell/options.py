@@ -58,6 +58,7 @@ class CellOptions:
     band: bool | None = None
     rate: float | None = None
     close_at_end: bool | None = None
+    load: str | None = None
     step: bool = False
     wait: bool = False
     view: bool = True
@@ -322,6 +323,7 @@ def _parser(command: str) -> _Parser:
     option("--band", **on, help="PnL of the pessimistic and the optimistic path as well")
     option("--close-at-end", **on, help="close what is still held at the last mark")
     option("--rate", type=_rate, help="interest a year that carries the spot, such as 6.5%%")
+    option("--load", metavar="HOW", help="auto (default), contract, expiry, … of prices at once")
     option("--step", action="store_true", help="open paused at the first bar")
     option("--wait", action="store_true", help="return when the run has finished")
     option("--no-view", dest="view", action="store_false", help="text only")
@@ -338,5 +340,5 @@ _OPTIONS = frozenset(
 # Options that a run takes by the same name; None: its own default.
 RUN_OPTIONS = (
     *("capital", "bar", "slippage", "fees", "fill_at"),
-    *("path", "limit_touch", "stop_check", "band", "rate", "close_at_end"),
+    *("path", "limit_touch", "stop_check", "band", "rate", "close_at_end", "load"),
 )

@@ -92,6 +92,11 @@ class Feed(Protocol):
         """The grid of the run, warm-up sessions included."""
         ...
 
+    @property
+    def remarks(self) -> Sequence[str]:
+        """What a run's log is to say of its prices as it begins."""
+        ...
+
     def spot(self, symbol: str) -> ContractSpec:
         """Return the index or equity of that name; `ContractNotFound` when there is none."""
         ...

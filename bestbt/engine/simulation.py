@@ -126,6 +126,8 @@ class Simulation(ByHand):
         strategy._bind(desk, self._seed)
         self.feeder = PriceFeeder(desk, strategy)
         self.strategy, self.desk = strategy, desk
+        for remark in desk.feed.remarks:
+            desk.note("data", remark)
         self._applied = 0
         self.failed = True  # until it stands before its first bar
         strategy.init()

@@ -8,6 +8,7 @@ columns   prices of one contract on the grid: at first use, then from `Slabs`
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -21,14 +22,17 @@ from bestbt.engine.grid import Grid, Session
 from bestbt.engine.ports import AssetType, ContractSpec, Expiry, ExpiryKind, Listing
 from bestbt.engine.prices import PriceColumns
 from bestbt.errors import ContractNotFound, DataGap, UsageError
+from bestbt.store.assemble import Places, assemble
+from bestbt.store.plans import AUTO, BYTES_PER_BAR, EIGHTH, Loading, fits
 from bestbt.store.reading import Reader, Stored
 from bestbt.store.sanitise import local_days
-from bestbt.store.segments import Bars, Segment, concatenate
+from bestbt.store.segments import Bars, Packed, Segment, concatenate
 from bestbt.store.slabs import Slabs
 from bestbt.units import DAY, POINTS, Ns, Ordinal, RawPrice
 
 __all__ = ["Plan", "StoreFeed", "on_grid", "plan", "union_sessions"]
 
+_AT_ONCE = 256  # contracts whose compressed prices are in memory at a time
 _CHAINS = 256  # expiries whose contracts are remembered: of all symbols those listed at a time
 _EPOCH = date(1970, 1, 1).toordinal()
 
@@ -163,7 +167,7 @@ def _live_days(
     return {date.fromordinal(_EPOCH + day) for day in found}
 
 
-def _check_step(spec: ContractSpec, segment: Segment, step: Ns) -> None:
+def _check_step(spec: ContractSpec, segment: Segment | Packed, step: Ns) -> None:
     if segment.step > step or step % segment.step:
         raise DataGap(
             f"{spec} is stored in bars of {segment.step / 1e9:g} s; bars of {step / 1e9:g} s "
@@ -295,11 +299,20 @@ class StoreFeed:
         What the feed was asked for; other stored symbols can be read too.
     """
 
-    def __init__(self, reader: Reader, slabs: Slabs, made: Plan, generation: int) -> None:
+    def __init__(
+        self,
+        reader: Reader,
+        slabs: Slabs,
+        made: Plan,
+        generation: int,
+        loading: Loading = AUTO,
+    ) -> None:
         self.symbols = made.symbols
+        self.loading = loading
         self.start_bar = made.start_bar
         self.missing_days = made.missing_days
         self._grid = made.grid
+        self._places = Places(made.grid)
         self._reader = reader
         self._slabs = slabs
         self._key = (made.fingerprint, generation)
@@ -309,6 +322,38 @@ class StoreFeed:
         self._expiries: dict[tuple[str, AssetType], list[Expiry]] = {}
         self._closes: dict[str, dict[date, RawPrice]] = {}
         self._stored: dict[ContractSpec, Stored] = {}
+        self._most: dict[str, dict[date, int]] = {}
+        self._alone: Counter[tuple[str, date]] = Counter()  # options read one by one
+
+    @property
+    def remarks(self) -> list[str]:
+        """What a run's log is to say of its prices: how they are loaded."""
+        memory, sizes = (
+            self._slabs.limit,
+            [n for s in self.symbols for n in self._sizes(s).values()],
+        )
+        if self.loading.name != "auto" or not sizes:
+            return [f"prices are loaded by {self.loading}, into {memory >> 20:,} MB"]
+        large = sum(not fits(n, memory) for n in sizes)
+        what = "contract by contract"
+        if large < len(sizes):
+            what += ", and an expiry whole once eight of it were asked for"
+            what += f" ({large} of {len(sizes)} are too large for that)" if large else ""
+        largest = max(sizes) * BYTES_PER_BAR >> 20
+        return [
+            f"prices are loaded {what}: of {len(sizes)} expiries the largest takes up to "
+            f"{largest:,} MB, with {memory >> 20:,} MB allowed"
+        ]
+
+    def _sizes(self, symbol: str) -> dict[date, int]:
+        """Bars at most of all options of each expiry together."""
+        if symbol not in self._most:
+            counts = self._reader.counts("option", symbol)
+            self._most[symbol] = {
+                e.day: counts[e.day] * max(self._end(e.day) - e.first, 0)
+                for e in self.expiries(symbol)
+            }
+        return self._most[symbol]
 
     @property
     def grid(self) -> Grid:
@@ -395,8 +440,7 @@ class StoreFeed:
             if stored is None:
                 raise ContractNotFound(f"No {spec} in the store; see `%bestbt coverage`.")
             self._stored[spec] = stored
-        key = (spec.asset, stored.id, self._key)
-        return self._slabs.get(key, partial(self._load, stored))
+        return self._slabs.get(self._key_of(stored), partial(self._load, stored))
 
     def official_close(self, symbol: str, day: date) -> RawPrice | None:
         """Return the stored official closing value of an index, for settlement."""
@@ -405,12 +449,53 @@ class StoreFeed:
         return self._closes[symbol].get(day)
 
     def _load(self, contract: Stored) -> PriceColumns | None:
+        """Read a contract, and along with it what the way of loading says."""
+        read = [contract, *(c for c in self._along(contract) if c.id != contract.id)]
+        read = [read[0], *(c for c in read[1:] if self._key_of(c) not in self._slabs)]
         grid = self._grid
-        segments = self._reader.segments(contract, grid.time(0), grid.time(grid.n - 1))
-        for segment in segments:
-            _check_step(contract.spec, segment, grid.step)
-        end = self._end(contract.spec.expiry)
-        found = on_grid(segments, grid)
+        own: PriceColumns | None = None
+        for at in range(0, len(read), _AT_ONCE):
+            some = read[at : at + _AT_ONCE]
+            packed = self._reader.packed(some, grid.time(0), grid.time(grid.n - 1))
+            for one in some:
+                columns = self._columns(one, packed.pop(one.id))
+                if one is contract:
+                    own = columns
+                else:
+                    self._slabs.add(self._key_of(one), columns)
+        return own
+
+    def _key_of(self, contract: Stored) -> tuple[Any, ...]:
+        return (contract.spec.asset, contract.id, self._key)
+
+    def _along(self, contract: Stored) -> list[Stored]:
+        spec = contract.spec
+        if spec.asset != "option" or spec.expiry is None or self.loading.name == "contract":
+            return []
+        symbol, expiry = spec.symbol, spec.expiry
+        if self.loading.name == "auto":
+            self._alone[symbol, expiry] += 1
+            if self._alone[symbol, expiry] < EIGHTH:
+                return []
+            if not fits(self._sizes(symbol)[expiry], self._slabs.limit):
+                return []
+        return [
+            self._stored[row.spec]
+            for day in self._sizes(symbol)
+            if self.loading.takes(day, expiry)
+            for row in self.loading.near(spec.strike or 0.0, self.listed(symbol, day))
+        ]
+
+    def _columns(self, contract: Stored, packed: Sequence[Packed]) -> PriceColumns | None:
+        """Return the prices of a contract on the grid."""
+        grid, spec = self._grid, contract.spec
+        for segment in packed:
+            _check_step(spec, segment, grid.step)
+        end = self._end(spec.expiry)
+        pieces = [self._places.of(segment) for segment in packed]
+        if None not in pieces:
+            return assemble([p for some in pieces for p in some or ()], end, spec.scale)
+        found = on_grid([segment.decode() for segment in packed], grid)
         if found is None:
             return None
         ordinals, bars = found
@@ -421,7 +506,7 @@ class StoreFeed:
         return PriceColumns.from_live(
             ordinals,
             bars.points,
-            contract.spec.scale,
+            spec.scale,
             end=end,
             volume=bars.volume,
             oi=bars.oi,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import lru_cache
@@ -25,7 +25,7 @@ from bestbt.engine.ports import AssetType, ContractSpec
 from bestbt.markets.india import SYMBOLS, exchange_of
 from bestbt.store.sanitise import Calendar, local_days
 from bestbt.store.schema import KINDS, Import, IndexClose, Kind
-from bestbt.store.segments import Segment, unpack
+from bestbt.store.segments import Packed, Segment
 from bestbt.units import Ns, RawPrice, Right
 
 __all__ = [
@@ -37,6 +37,8 @@ __all__ = [
     "month_of",
     "stored_contracts",
 ]
+
+_AT_ONCE = 1000  # contracts asked for by one statement
 
 Identity: TypeAlias = tuple[AssetType, str, str, date | None, float | None, Right | None]
 
@@ -150,6 +152,13 @@ class Reader:
         rows = self._rows(asked.order_by(day))
         return {r["expiration_date"]: r["first"] for r in rows if r["first"] is not None}
 
+    def counts(self, asset: AssetType, symbol: str) -> dict[date, int]:
+        """How many contracts are stored of each expiry of a symbol."""
+        table = KINDS[asset].contracts
+        day = table.c.expiration_date
+        asked = select(day, func.count().label("n")).where(_symbol(table) == symbol).group_by(day)
+        return {row["expiration_date"]: row["n"] for row in self._rows(asked)}
+
     def derivatives_within(self, symbols: Iterable[str], start: Ns, end: Ns) -> bool:
         """Whether a future or option of these symbols has live bars between two times."""
         for asset in ("future", "option"):
@@ -165,12 +174,28 @@ class Reader:
 
     def segments(self, contract: Stored, start: Ns, end: Ns) -> list[Segment]:
         """Decoded segments of the months that touch two times; `StoreCorrupt` if damaged."""
-        kind = KINDS[contract.spec.asset]
+        return [packed.decode() for packed in self.packed([contract], start, end)[contract.id]]
+
+    def packed(self, contracts: Sequence[Stored], start: Ns, end: Ns) -> dict[int, list[Packed]]:
+        """Segments of contracts of one kind in the months that touch two times, by contract.
+
+        Raises
+        ------
+        StoreCorrupt
+            Naming the contract and month that is damaged.
+        """
+        kind = KINDS[contracts[0].spec.asset]
         first, last = month_of(start, self.tz), month_of(end, self.tz)
-        rows = self._rows(
-            _segments_asked(kind), {"contract": contract.id, "first": first, "last": last}
-        )
-        return [unpack(row, f"{contract.spec} in {_month(row['t0'])}") for row in rows]
+        found: dict[int, list[Packed]] = {c.id: [] for c in contracts}
+        names = {c.id: c.spec for c in contracts}
+        for at in range(0, len(contracts), _AT_ONCE):
+            ids = [c.id for c in contracts[at : at + _AT_ONCE]]
+            asked = {"contracts": ids, "first": first, "last": last}
+            for row in self._rows(_segments_asked(kind), asked):
+                own = row["contract_id"]
+                where = f"{names[own]} in {_month(row['t0'])}"
+                found[own].append(Packed.read(row, where))
+        return found
 
     def closes(self, symbol: str) -> dict[date, RawPrice]:
         """Official closes of an index."""
@@ -236,10 +261,10 @@ def _segments_asked(kind: Kind) -> Select[Any]:
     return (
         select(table)
         .where(
-            table.c.contract_id == bindparam("contract"),
+            table.c.contract_id.in_(bindparam("contracts", expanding=True)),
             table.c.t0.between(bindparam("first"), bindparam("last")),
         )
-        .order_by(table.c.t0)
+        .order_by(table.c.contract_id, table.c.t0)
     )
 
 

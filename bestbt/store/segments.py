@@ -25,13 +25,25 @@ from bestbt.errors import StoreCorrupt, UsageError
 from bestbt.store.schema import BLOBS
 from bestbt.units import POINTS, Ns
 
-__all__ = ["CODEC", "Bars", "Segment", "checked", "concatenate", "merge", "pack", "unpack"]
+__all__ = [
+    "CODEC",
+    "DTYPES",
+    "OPTIONAL",
+    "Bars",
+    "Packed",
+    "Segment",
+    "checked",
+    "concatenate",
+    "merge",
+    "pack",
+    "unpack",
+]
 
 CODEC = "bars/blosc-lz4-5-shuffle"
 _BLOSC = Blosc(cname="lz4", clevel=5, shuffle=Blosc.SHUFFLE)
-_DTYPES = {"spans": "<i8", "points": "<i4", "live": "|u1", "volume": "<i8", "oi": "<i8"}
-_DTYPES |= {"bid": "<i4", "ask": "<i4"}
-_OPTIONAL = ("volume", "oi", "bid", "ask")
+DTYPES = {"spans": "<i8", "points": "<i4", "live": "|u1", "volume": "<i8", "oi": "<i8"}
+DTYPES |= {"bid": "<i4", "ask": "<i4"}
+OPTIONAL = ("volume", "oi", "bid", "ask")
 
 _I32 = npt.NDArray[np.int32]
 _I64 = npt.NDArray[np.int64]
@@ -53,7 +65,7 @@ class Bars:
 
     def take(self, which: npt.NDArray[Any] | slice) -> Bars:
         """Return some of the bars."""
-        rest = {k: None if (v := getattr(self, k)) is None else v[which] for k in _OPTIONAL}
+        rest = {k: None if (v := getattr(self, k)) is None else v[which] for k in OPTIONAL}
         points = self.points.reshape(-1, POINTS)[which].ravel()
         return Bars(self.starts[which], points, **rest)
 
@@ -75,7 +87,7 @@ def checked(
                 f"Bars need {name} as whole numbers of shape ({want},) for {n} bars; "
                 f"found {column.dtype} of shape {column.shape}."
             )
-        made[name] = column.astype(_DTYPES.get(name, "<i8"), copy=False)
+        made[name] = column.astype(DTYPES.get(name, "<i8"), copy=False)
     if n > 1 and not bool(np.all(np.diff(made["starts"]) > 0)):
         raise UsageError("Bars need starts that increase; sort them and drop repeated ones.")
     return Bars(**made)
@@ -100,12 +112,12 @@ def concatenate(parts: list[Bars]) -> Bars:
     if len(parts) == 1:
         return parts[0]
     rest: dict[str, Any] = {}
-    for name in _OPTIONAL:
+    for name in OPTIONAL:
         columns = [getattr(p, name) for p in parts]
         if all(c is None for c in columns):
             rest[name] = None
             continue
-        zeros = (np.zeros(len(p), dtype=_DTYPES[name]) for p in parts)
+        zeros = (np.zeros(len(p), dtype=DTYPES[name]) for p in parts)
         rest[name] = np.concatenate(
             [z if c is None else c for c, z in zip(columns, zeros, strict=True)]
         )
@@ -174,7 +186,7 @@ def pack(bars: Bars, session_bars: _I64, step: Ns) -> dict[str, Any]:
         if array is None:
             row[name] = row[f"{name}_crc"] = None
             continue
-        raw = np.ascontiguousarray(array, dtype=_DTYPES[name])
+        raw = np.ascontiguousarray(array, dtype=DTYPES[name])
         digest.update(name.encode() + raw.tobytes())
         row[name] = raw.tobytes() if name == "spans" else bytes(_BLOSC.encode(raw.ravel()))
         row[f"{name}_crc"] = zlib.crc32(row[name])
@@ -182,35 +194,72 @@ def pack(bars: Bars, session_bars: _I64, step: Ns) -> dict[str, Any]:
     return row
 
 
-def unpack(row: Mapping[str, Any], where: str) -> Segment:
-    """Decode a row, each blob checked against its crc32 first.
+@dataclass(frozen=True, slots=True)
+class Packed:
+    """A segment whose bars are still compressed; its blobs have passed their checksums."""
 
-    Raises
-    ------
-    StoreCorrupt
-        Naming *where* (contract and month) and the blob.
-    """
-    arrays: dict[str, npt.NDArray[Any]] = {}
-    for name in BLOBS:
-        blob, crc = row.get(name), row.get(f"{name}_crc")
-        if blob is None and crc is None:
-            continue
-        if blob is None or zlib.crc32(blob) != crc:
-            raise _corrupt(where, name, "fails its checksum")
-        raw = blob if name == "spans" else _BLOSC.decode(blob)
-        arrays[name] = np.frombuffer(raw, dtype=_DTYPES[name])
-    if row["codec"] != CODEC:
-        raise _corrupt(where, "codec", f"is {row['codec']!r}, unknown to this version")
-    n = int(row["bars"])
-    spans = arrays.pop("spans").reshape(-1, 2)
-    live = np.unpackbits(arrays.pop("live"), count=n).astype(np.bool_)
-    lengths = {len(a) // (POINTS if k == "points" else 1) for k, a in arrays.items()}
-    if lengths != {n} or int(spans[:, 1].sum()) != n or int(live.sum()) != row["live_bars"]:
-        raise _corrupt(where, "row", "has blobs of different lengths")
-    step = int(row["step"])
-    offsets = np.arange(n) - np.repeat(np.cumsum(spans[:, 1]) - spans[:, 1], spans[:, 1])
-    starts = np.repeat(spans[:, 0], spans[:, 1]) + offsets * step
-    return Segment(step, spans, live, Bars(starts, **arrays))
+    step: Ns
+    n: int  # bars, dense
+    spans: _I64
+    live: npt.NDArray[np.bool_]
+    blobs: dict[str, bytes]  # by name; those of the dense columns that it has
+
+    @classmethod
+    def read(cls, row: Mapping[str, Any], where: str) -> Packed:
+        """Return a row's segment, each blob checked against its crc32 first.
+
+        Raises
+        ------
+        StoreCorrupt
+            Naming *where* (contract and month) and the blob.
+        """
+        blobs: dict[str, bytes] = {}
+        for name in BLOBS:
+            blob, crc = row.get(name), row.get(f"{name}_crc")
+            if blob is None and crc is None:
+                continue
+            if blob is None or zlib.crc32(blob) != crc:
+                raise _corrupt(where, name, "fails its checksum")
+            blobs[name] = blob
+        if row["codec"] != CODEC:
+            raise _corrupt(where, "codec", f"is {row['codec']!r}, unknown to this version")
+        n = int(row["bars"])
+        spans = np.frombuffer(blobs.pop("spans"), dtype=DTYPES["spans"]).reshape(-1, 2)
+        bits = np.frombuffer(_BLOSC.decode(blobs.pop("live")), dtype=np.uint8)
+        live = np.unpackbits(bits, count=n).view(np.bool_)
+        sizes = {k: _unpacked(b) // np.dtype(DTYPES[k]).itemsize for k, b in blobs.items()}
+        lengths = {size // (POINTS if k == "points" else 1) for k, size in sizes.items()}
+        whole = np.count_nonzero(live) == row["live_bars"] and int(spans[:, 1].sum()) == n
+        if lengths != {n} or len(bits) != -(-n // 8) or not whole:
+            raise _corrupt(where, "row", "has blobs of different lengths")
+        return cls(int(row["step"]), n, spans, live, blobs)
+
+    def column(self, name: str) -> npt.NDArray[Any] | None:
+        """Return a dense column; None where the segment has none of it."""
+        blob = self.blobs.get(name)
+        return None if blob is None else np.frombuffer(_BLOSC.decode(blob), dtype=DTYPES[name])
+
+    def unpack_into(self, out: npt.NDArray[Any], name: str) -> None:
+        """Unpack a whole dense column to where it is wanted, without a copy."""
+        _BLOSC.decode(self.blobs[name], out=out)
+
+    def decode(self) -> Segment:
+        """Return the segment with all its columns."""
+        counts = self.spans[:, 1]
+        offsets = np.arange(self.n) - np.repeat(np.cumsum(counts) - counts, counts)
+        starts = np.repeat(self.spans[:, 0], counts) + offsets * self.step
+        columns = {name: self.column(name) for name in self.blobs}
+        return Segment(self.step, self.spans, self.live, Bars(starts, **columns))  # type: ignore[arg-type]
+
+
+def _unpacked(blob: bytes) -> int:
+    """Bytes that a blob unpacks to, as its own head tells (bytes 4 to 7 of Blosc's format)."""
+    return int.from_bytes(blob[4:8], "little")
+
+
+def unpack(row: Mapping[str, Any], where: str) -> Segment:
+    """Decode a row; see `Packed.read`."""
+    return Packed.read(row, where).decode()
 
 
 def _corrupt(where: str, blob: str, what: str) -> StoreCorrupt:

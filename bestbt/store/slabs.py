@@ -48,6 +48,17 @@ class Slabs:
             there, first = self._find(key)  # another thread was quicker: all share its arrays
             return self._keep(key, first if there else columns)
 
+    def add(self, key: Hashable, columns: PriceColumns | None) -> None:
+        """Keep what was read along with something else."""
+        with self._lock:
+            self.loads += 1
+            there, first = self._find(key)
+            self._keep(key, first if there else columns)
+
+    def __contains__(self, key: Hashable) -> bool:
+        with self._lock:
+            return self._find(key)[0]
+
     def _find(self, key: Hashable) -> tuple[bool, PriceColumns | None]:
         if key in self._kept:
             return True, self._kept[key][0]

@@ -26,6 +26,7 @@ from bestbt.progress import progress_bar
 from bestbt.store import importers
 from bestbt.store.dialects import connect, locate, upsert, writing
 from bestbt.store.feed import Plan, StoreFeed, on_grid, plan, union_sessions
+from bestbt.store.plans import allowed_memory, parse_loading
 from bestbt.store.quality import QualityReport
 from bestbt.store.reading import Reader, Stored, exchange_for
 from bestbt.store.sanitise import Calendar, Sheet, local_days, sanitise
@@ -59,10 +60,12 @@ class Store:
     >>> store.close()
     """
 
-    def __init__(self, engine: Engine, market: India = INDIA) -> None:
+    def __init__(
+        self, engine: Engine, market: India = INDIA, memory: int | str | None = None
+    ) -> None:
         self.engine = engine
         self.market = market
-        self.slabs = Slabs()
+        self.slabs = Slabs(allowed_memory(memory))
         self._calendar = Calendar(market)
         self._reader = Reader(engine, self._calendar)
         self._plans: OrderedDict[tuple[Any, ...], Plan] = OrderedDict()
@@ -71,7 +74,9 @@ class Store:
         weakref.finalize(self, engine.dispose)
 
     @classmethod
-    def open(cls, url_or_path: str | os.PathLike[str] | None = None) -> Store:
+    def open(
+        cls, url_or_path: str | os.PathLike[str] | None = None, memory: int | str | None = None
+    ) -> Store:
         """Open a store, made if it is not there.
 
         Parameters
@@ -79,6 +84,9 @@ class Store:
         url_or_path
             A path or ``sqlite:///path``. None: what the variable ``BESTBT_STORE`` says, else
             ``bestbt.sqlite`` in the user's data folder.
+        memory
+            For decoded prices, such as `"2GB"`, or bytes. None: what ``BESTBT_MEMORY`` says, else
+            1 GB. What a run holds itself is not counted.
 
         Raises
         ------
@@ -88,7 +96,7 @@ class Store:
             For a damaged file.
         """
         engine = connect(locate(url_or_path))
-        store = cls(engine)
+        store = cls(engine, memory=memory)
         with engine.connect() as connection:
             fresh = not engine.dialect.has_table(connection, StoreInfo.__tablename__)
         table: Any = StoreInfo.__table__
@@ -522,6 +530,7 @@ class Store:
         *,
         step: Ns = MINUTE,
         warmup: int = 0,
+        load: str = "auto",
     ) -> StoreFeed:
         """Return the prices of a run.
 
@@ -535,6 +544,8 @@ class Store:
             Length of a bar in ns, a multiple of the stored one.
         warmup
             Sessions before *start* that the grid has too.
+        load
+            How much is read at once; see `bestbt.store.plans`.
 
         Raises
         ------
@@ -556,7 +567,7 @@ class Store:
                 self._plans[key] = made
                 while len(self._plans) > _PLANS:
                     self._plans.popitem(last=False)
-        return StoreFeed(self._reader, self.slabs, made, generation)
+        return StoreFeed(self._reader, self.slabs, made, generation, parse_loading(load))
 
     # --- runs ----------------------------------------------------------------------------------
 
