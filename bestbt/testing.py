@@ -78,6 +78,10 @@ class PlainMarket:
         """Mean of the last half hour."""
         return SettlementRule(self._window)
 
+    def settles_in_kind(self, symbol: str, expiry: date) -> bool:
+        """Derivatives of shares do."""
+        return True
+
     def fees(self) -> FeeModel:
         """No charges."""
         return NoFees()
@@ -101,6 +105,7 @@ class MemoryFeed:
         self.remarks: list[str] = []  # for the log of a run
         self.asked: list[ContractSpec] = []
         self.closes: dict[tuple[str, date], RawPrice] = {}
+        self.settlements: dict[tuple[ContractSpec, date], RawPrice] = {}
         self._columns: dict[ContractSpec, PriceColumns] = {}
 
     def add(
@@ -191,6 +196,10 @@ class MemoryFeed:
     def official_close(self, symbol: str, day: date) -> RawPrice | None:
         """Return what the test has put into `closes`."""
         return self.closes.get((symbol, day))
+
+    def settlement_price(self, spec: ContractSpec, day: date) -> RawPrice | None:
+        """Return what the test has put into `settlements`."""
+        return self.settlements.get((spec, day))
 
 
 def simulate(

@@ -13,7 +13,7 @@ from bestbt.engine.order import Brackets, Fill, Order, OrderKind, Trail
 from bestbt.engine.ports import Trade
 from bestbt.engine.settlement import intrinsic, mean_of_last, settlement_value
 from bestbt.engine.touch import NEVER
-from bestbt.errors import InvariantError
+from bestbt.errors import InvariantError, OrderError
 from bestbt.units import MINUTE, POINTS, Ordinal, Point, Qty, RawPrice, money
 
 __all__ = ["Clearing"]
@@ -295,12 +295,29 @@ class Clearing:
         desk.unsettled_from = day + timedelta(days=1)
         return due
 
+    def bar_delivery(self) -> None:
+        """Take back entries in what settles in shares today: they would be held into it."""
+        desk = self._desk
+        for order in list(desk.exchange.working):
+            if order.is_exit or order.contract.expiry != desk.today or order.status != "working":
+                continue
+            why = desk.delivery(order.contract)
+            if why:
+                desk.end(order, "cancelled", why)
+                desk.note("refused", f"{order.contract.name}: {why}", order=order.id)
+
     def _settle_one(self, contract: Contract, bar: Ordinal) -> None:
         desk = self._desk
         position = desk.portfolio.positions[contract]
         index = desk.spot(contract.symbol)
         expiry = contract.expiry or desk.today
-        value = settlement_value(desk.feed, desk.market, index, expiry, bar)
+        if desk.delivery(contract):
+            raise OrderError(
+                f"{contract.name}: {position.qty:+} units are held into its expiry on {expiry}. "
+                "Options and futures of shares settle in shares, which is not played: exit or roll "
+                "what is held by that day's last bar."
+            )
+        value = settlement_value(desk.feed, desk.market, index, expiry, bar, contract.spec)
         worth = intrinsic(contract.spec, value.raw, index.spec.scale)
         order = Order(
             len(desk.orders),
@@ -350,13 +367,27 @@ class Clearing:
                 desk.end(order, "lapsed", "end of the run")
 
     def mark_to_market(self, bar: Ordinal) -> None:
-        """Pay the day's profit of futures in cash, at the mean of their last half hour.
+        """Pay the day's profit of futures in cash, at the day's settlement price.
 
-        Without a live bar in it: at the newest mark.
+        That is the stored one, else the mean of their last half hour, else, without a live bar
+        in it, their newest mark.
         """
-        desk = self._desk
+        desk, day = self._desk, self._desk.today
         for contract, position in desk.portfolio.positions.items():
-            if contract.asset == "future" and contract._prices is not None:
+            if contract.asset != "future" or contract._prices is None:
+                continue
+            price, source = desk.feed.settlement_price(contract.spec, day), "official"
+            if price is None:
                 price = mean_of_last(desk.grid, contract._prices, bar, _SETTLING)
-                paid = position.mark_to_market(contract.mark if price is None else price)
-                desk.portfolio.pay(bar, "variation", position, paid, None)
+                source = "estimated"
+            if price is None:
+                price, source = contract.mark, "mark"
+            paid = position.mark_to_market(price)
+            desk.portfolio.pay(bar, "variation", position, paid, None)
+            value = price / contract.spec.scale
+            desk.note(
+                "variation",
+                f"{contract.name} settled for the day at {value:.10g} ({source})",
+                source=source,
+                value=value,
+            )

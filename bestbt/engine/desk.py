@@ -210,7 +210,7 @@ class Desk(Dealing):
             roll = self.rolls.get(working.id)
             if roll is not None and roll.leave.contract is contract:
                 return roll.enter  # one is on its way
-        blocked, target = self.refusal(contract, position.tag), None
+        blocked, target = self.refusal(contract, position.tag, leaving=True), None
         if not blocked:
             try:
                 target = self._target(position, to, expiry)
@@ -398,15 +398,32 @@ class Desk(Dealing):
 
     # Blocks
 
-    def refusal(self, contract: Contract, tag: str) -> str:
-        """Why nothing may be entered in a contract now; empty when it may."""
+    def refusal(self, contract: Contract, tag: str, leaving: bool = False) -> str:
+        """Why nothing may be entered in a contract now; empty when it may.
+
+        With *leaving*, why it may not be left for another one.
+        """
         block = self.blocks.over(contract.symbol, tag)
         if block is not None:
             return f"blocked until {block.end}: {block.reason}"
         held = self.portfolio.positions.get(contract) if self.frozen else None
         if held is not None and held in self.frozen:
             return f"its position is left to its stops until unblock(): {self.frozen[held]}"
+        if contract.expiry == self.today and not leaving:
+            return self.delivery(contract)
         return ""
+
+    def delivery(self, contract: Contract) -> str:
+        """Why a contract may not be held into its expiry: it settles in shares; else empty."""
+        expiry = contract.expiry
+        if expiry is None or self.spot(contract.symbol).asset != "equity":
+            return ""
+        if not self.market.settles_in_kind(contract.symbol, expiry):
+            return ""
+        return (
+            f"it expires on {expiry} and settles in shares, which is not played; what is held can "
+            "be left with exit()"
+        )
 
     def blocking(
         self,

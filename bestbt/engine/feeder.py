@@ -143,6 +143,8 @@ class PriceFeeder:
         for hook, schedule in self._hooks:
             for due in schedule.bars(grid, session, facts):
                 self._due.setdefault(due, []).append(hook)
+        if desk.today in desk.expiring and desk.exchange.working:
+            self.clearing.bar_delivery()
         self.strategy.on_session_start()
         for hook in self._due.pop(grid.firsts[session] - 1, ()):
             hook()

@@ -121,6 +121,10 @@ class Feed(Protocol):
         """Return the stored official closing value of an index, for settlement."""
         ...
 
+    def settlement_price(self, spec: ContractSpec, day: date) -> RawPrice | None:
+        """Return the stored price on which a future was settled at the end of a day."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class SettlementRule:
@@ -187,6 +191,10 @@ class Market(Protocol):
 
     def settlement(self, symbol: str, day: date) -> SettlementRule:
         """Return the rule for final settlement on a day."""
+        ...
+
+    def settles_in_kind(self, symbol: str, expiry: date) -> bool:
+        """Whether the derivatives of a share settle in shares; asked of shares only."""
         ...
 
     def fees(self) -> FeeModel:

@@ -30,6 +30,7 @@ from bestbt.markets.india_tables import (
     EXPIRY_RULES,
     FUTURE_TICKS,
     HOURS,
+    IN_KIND_FROM,
     LOTS,
     OPTION_TICK,
     SPECIAL_SESSIONS,
@@ -55,6 +56,7 @@ __all__ = [
     "lot_size",
     "sessions",
     "settlement",
+    "settles_in_kind",
     "tick_size",
     "why_closed",
 ]
@@ -385,6 +387,17 @@ def settlement(symbol: str, day: date) -> SettlementRule:
     return SettlementRule(window=None, after=time_of_day("15:35"))
 
 
+def settles_in_kind(symbol: str, expiry: date) -> bool:
+    """Whether options and futures that expire on a date settle in shares.
+
+    Those of an index never do; those of shares do from the expiries of October 2019 on.
+
+    >>> settles_in_kind("RELIANCE", date(2019, 10, 31)), settles_in_kind("NIFTY", date(2024, 2, 29))
+    (True, False)
+    """
+    return symbol.upper() not in SYMBOLS and expiry >= IN_KIND_FROM
+
+
 # ---------------------------------------------------------------- lots and ticks
 
 
@@ -488,6 +501,7 @@ class India:
     tick_size = staticmethod(tick_size)
     freeze_quantity = staticmethod(freeze_quantity)
     settlement = staticmethod(settlement)
+    settles_in_kind = staticmethod(settles_in_kind)
     charges = staticmethod(charges)
     fees = staticmethod(fees)
 

@@ -259,6 +259,12 @@ SPECIAL_SESSIONS: tuple[SpecialSession, ...] = (
 )
 
 
+# Options and futures of all shares that expire from then on settle in shares. (Smaller ones did so
+# from the expiries of April and July 2019; which these were is not sourced.)
+IN_KIND_FROM = date(2019, 10, 1)
+IN_KIND_SOURCE = "SEBI/HO/MRD/DOPI/CIR/P/2018/161; thehindubusinessline.com 2018-12-31"
+
+
 OPTION_TICK = 0.05  # NSE contract files; kept when futures changed (fyers.in 2025-03-17)
 
 # First day, and (highest index level, tick) in order; the exchange reviews the level monthly.

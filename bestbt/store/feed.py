@@ -24,7 +24,7 @@ from bestbt.engine.prices import PriceColumns
 from bestbt.errors import ContractNotFound, DataGap, UsageError
 from bestbt.store.assemble import Places, assemble
 from bestbt.store.plans import AUTO, BYTES_PER_BAR, EIGHTH, Loading, fits
-from bestbt.store.reading import Reader, Stored
+from bestbt.store.reading import Reader, Settlements, Stored
 from bestbt.store.sanitise import local_days
 from bestbt.store.segments import Bars, Packed, Segment, concatenate
 from bestbt.store.slabs import Slabs
@@ -321,6 +321,7 @@ class StoreFeed:
         self._futures: dict[tuple[str, date], ContractSpec | None] = {}
         self._expiries: dict[tuple[str, AssetType], list[Expiry]] = {}
         self._closes: dict[str, dict[date, RawPrice]] = {}
+        self._settlements: dict[str, Settlements] = {}
         self._stored: dict[ContractSpec, Stored] = {}
         self._most: dict[str, dict[date, int]] = {}
         self._alone: Counter[tuple[str, date]] = Counter()  # options read one by one
@@ -418,7 +419,10 @@ class StoreFeed:
         """Return the future of an expiry, or None where none is stored."""
         key = (symbol, expiry)
         if key not in self._futures:
-            found = self._reader.contracts("future", symbol, expiry)
+            stored = self._reader.contracts("future", symbol, expiry)
+            found = [
+                c for c in stored if c.first is not None
+            ]  # not one with settlement prices only
             if found:
                 self._stored[found[0].spec] = found[0]
             self._futures[key] = found[0].spec if found else None
@@ -447,6 +451,15 @@ class StoreFeed:
         if symbol not in self._closes:
             self._closes[symbol] = self._reader.closes(symbol)
         return self._closes[symbol].get(day)
+
+    def settlement_price(self, spec: ContractSpec, day: date) -> RawPrice | None:
+        """Return the stored price on which a future was settled at the end of a day."""
+        if spec.expiry is None:
+            return None
+        symbol = spec.symbol
+        if symbol not in self._settlements:
+            self._settlements[symbol] = self._reader.settlements(symbol)
+        return self._settlements[symbol].get((spec.expiry, day))
 
     def _load(self, contract: Stored) -> PriceColumns | None:
         """Read a contract, and along with it what the way of loading says."""

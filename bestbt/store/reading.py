@@ -24,13 +24,14 @@ from sqlalchemy import (
 from bestbt.engine.ports import AssetType, ContractSpec
 from bestbt.markets.india import SYMBOLS, exchange_of
 from bestbt.store.sanitise import Calendar, local_days
-from bestbt.store.schema import KINDS, Import, IndexClose, Kind
+from bestbt.store.schema import KINDS, FuturesSettlement, Import, IndexClose, Kind
 from bestbt.store.segments import Packed, Segment
 from bestbt.units import Ns, RawPrice, Right
 
 __all__ = [
     "Identity",
     "Reader",
+    "Settlements",
     "Stored",
     "exchange_for",
     "identity",
@@ -40,6 +41,7 @@ __all__ = [
 
 _AT_ONCE = 1000  # contracts asked for by one statement
 
+Settlements: TypeAlias = dict[tuple[date, date], RawPrice]
 Identity: TypeAlias = tuple[AssetType, str, str, date | None, float | None, Right | None]
 
 
@@ -206,6 +208,21 @@ class Reader:
             .where(table.c.symbol == symbol)
         )
         return {row["day"]: row["close"] for row in self._rows(asked)}
+
+    def settlements(self, symbol: str, expiry: date | None = None) -> Settlements:
+        """Settlement prices of a symbol's futures, of one expiry or all, by expiry and day."""
+        table = KINDS["future"].contracts
+        price = FuturesSettlement
+        asked = (
+            select(table.c.expiration_date, price.day, price.price)
+            .join(table, price.future_id == table.c.contract_id)
+            .where(_symbol(table) == symbol)
+            .order_by(table.c.expiration_date, price.day)
+        )
+        if expiry is not None:
+            asked = asked.where(table.c.expiration_date == expiry)
+        rows = self._rows(asked)
+        return {(row["expiration_date"], row["day"]): row["price"] for row in rows}
 
     def coverage(self, kind: Kind) -> list[Mapping[str, Any]]:
         """Per symbol and bar length: contracts, live bars, outer times, synthetic or not."""

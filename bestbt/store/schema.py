@@ -4,6 +4,7 @@
     futures_contract  ├─ one row per contract ──< *_segment   a month of its bars, compressed
     equity_contract   │
     index_contract   ─┘──< index_close   official closes, for settlement
+    futures_contract  ──< futures_settlement   the price of each day at which it was settled
     imports              one row per imported file, with its quality report
     runs ──< run_orders, run_fills
     store_info           which version of these tables this is
@@ -42,6 +43,7 @@ __all__ = [
     "EquitySegment",
     "FuturesContract",
     "FuturesSegment",
+    "FuturesSettlement",
     "Import",
     "IndexClose",
     "IndexContract",
@@ -221,6 +223,21 @@ class IndexClose(Base):
     )
     day: Mapped[date] = mapped_column(primary_key=True)
     close: Mapped[int]
+    source: Mapped[str] = mapped_column(String(400))
+
+
+class FuturesSettlement(Base):
+    """The price on which a future was settled at the end of a day, as a raw price.
+
+    On its last day that is the final one, the official close of its underlying.
+    """
+
+    __tablename__ = "futures_settlement"
+    future_id: Mapped[int] = mapped_column(
+        ForeignKey("futures_contract.contract_id"), primary_key=True
+    )
+    day: Mapped[date] = mapped_column(primary_key=True)
+    price: Mapped[int]
     source: Mapped[str] = mapped_column(String(400))
 
 

@@ -30,7 +30,17 @@ from bestbt.store.plans import allowed_memory, parse_loading
 from bestbt.store.quality import QualityReport
 from bestbt.store.reading import Reader, Stored, exchange_for
 from bestbt.store.sanitise import Calendar, Sheet, local_days, sanitise
-from bestbt.store.schema import KINDS, VERSION, Base, Import, Run, RunFill, RunOrder, StoreInfo
+from bestbt.store.schema import (
+    KINDS,
+    VERSION,
+    Base,
+    FuturesSettlement,
+    Import,
+    Run,
+    RunFill,
+    RunOrder,
+    StoreInfo,
+)
 from bestbt.store.slabs import Slabs
 from bestbt.store.writer import Importing, earlier_import, save_run
 from bestbt.units import DAY, MINUTE, POINTS, SECOND, Ns
@@ -113,6 +123,12 @@ class Store:
                 f"{engine.url.database} has tables of version {version}; this bestbt reads version "
                 f"{VERSION}. Use the bestbt that made it, or another path."
             )
+        if not fresh:  # a store from before there were settlement prices
+            with engine.connect() as connection:
+                added = connection.dialect.has_table(connection, FuturesSettlement.__tablename__)
+            if not added:
+                with writing(engine).begin() as connection:
+                    Base.metadata.create_all(connection)
         return store
 
     def close(self) -> None:
@@ -413,6 +429,15 @@ class Store:
         days = pd.DatetimeIndex([day for day, _ in found], name="day")
         return pd.Series([raw / 100 for _, raw in found], days, dtype=float, name=symbol)
 
+    def settlements(self, symbol: str) -> pd.DataFrame:
+        """Return the stored settlement prices of a symbol's futures: day by expiry, in currency."""
+        found = self._reader.settlements(symbol)
+        rows = [(day, expiry, raw / 100) for (expiry, day), raw in found.items()]
+        table = pd.DataFrame(rows, columns=["day", "expiry", "price"])
+        for name in ("day", "expiry"):
+            table[name] = pd.to_datetime(table[name])
+        return table.pivot(index="day", columns="expiry", values="price")
+
     def bounds(self, symbol: str) -> tuple[date, date]:
         """First and last day with a price of an index or equity; `ContractNotFound` if none."""
         found = self._find(symbol)
@@ -431,7 +456,8 @@ class Store:
     def fingerprint(self, symbols: Sequence[str], start: Day, end: Day) -> str:
         """SHA-256 of the stored data of symbols, by calendar month; the same in every store.
 
-        It changes when a price, a contract's terms or an official close of those months does.
+        It changes when a price, a contract's terms, an official close or a settlement price of
+        those months does.
         """
         first, last = _day(start), _day(end)
         low, high = ((d.toordinal() - _EPOCH) * DAY for d in (first, last))
@@ -443,6 +469,9 @@ class Store:
             for day, close in sorted(self._reader.closes(symbol).items()):
                 if first <= day <= last:
                     found.update(f"close {symbol} {day} {close}\n".encode())
+            for (expiry, day), price in self._reader.settlements(symbol).items():
+                if first <= day <= last:
+                    found.update(f"settlement {symbol} {expiry} {day} {price}\n".encode())
         return found.hexdigest()
 
     def prices(

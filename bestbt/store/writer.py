@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import date
 from typing import Any
 
@@ -18,7 +19,16 @@ from bestbt.store.dialects import upsert
 from bestbt.store.quality import QualityReport
 from bestbt.store.reading import Identity, exchange_for, identity, stored_contracts
 from bestbt.store.sanitise import Calendar, local_days
-from bestbt.store.schema import KINDS, Import, IndexClose, Kind, Run, RunFill, RunOrder
+from bestbt.store.schema import (
+    KINDS,
+    FuturesSettlement,
+    Import,
+    IndexClose,
+    Kind,
+    Run,
+    RunFill,
+    RunOrder,
+)
 from bestbt.store.segments import Bars, checked, merge, pack, unpack
 from bestbt.units import MINUTE, Ns, RawPrice
 
@@ -38,10 +48,10 @@ def earlier_import(connection: Connection, sha256: str | None) -> Ns | None:
 
 
 class _Known:
-    """A contract inside the transaction: its key, and the times of its live bars."""
+    """A contract inside the transaction: its key, lot, and the times of its live bars."""
 
-    def __init__(self, id_: int, first: Ns | None, last: Ns | None, fresh: bool) -> None:
-        self.id, self.first, self.last, self.fresh = id_, first, last, fresh
+    def __init__(self, id_: int, lot: int, first: Ns | None, last: Ns | None, fresh: bool) -> None:
+        self.id, self.lot, self.first, self.last, self.fresh = id_, lot, first, last, fresh
 
 
 class Importing:
@@ -144,6 +154,28 @@ class Importing:
         self._connection.execute(upsert(_table(IndexClose), row), row)
         self.rows += 1
 
+    def settlement(self, spec: ContractSpec, day: date, raw: RawPrice, source: str = "") -> None:
+        """Add the price on which a future was settled at the end of a day, as a raw price.
+
+        A contract that the store has keeps its terms.
+        """
+        if self.already is not None:
+            return
+        known = self._contract(KINDS["future"], spec, terms=False)
+        row = {"future_id": known.id, "day": day, "price": int(raw), "source": source}
+        self._connection.execute(upsert(_table(FuturesSettlement), row), row)
+        self.rows += 1
+
+    def lots(self, asset: AssetType, symbol: str, expiry: date, lot: int) -> int:
+        """Give a lot to the stored contracts of an expiry that have none; return how many."""
+        if self.already is not None:
+            return 0
+        found = stored_contracts(self._connection, asset, symbol, expiry)
+        unknown = [replace(c.spec, lot=lot) for c in found if c.spec.lot == 1]
+        for spec in unknown:
+            self._contract(KINDS[asset], spec)
+        return len(unknown)
+
     def _month(
         self, kind: Kind, spec: ContractSpec, known: _Known, month: int, bars: Bars, step: Ns
     ) -> None:
@@ -197,9 +229,11 @@ class Importing:
             self._grids[key] = Grid(sessions, step, self._calendar.market.tz)
         return self._grids[key]
 
-    def _contract(self, kind: Kind, spec: ContractSpec) -> _Known:
+    def _contract(self, kind: Kind, spec: ContractSpec, *, terms: bool = True) -> _Known:
+        """Return a contract, made if it is not there; with *terms*, it gets the spec's."""
         name = identity(spec)
-        self._terms[name] = spec
+        if terms:
+            self._terms[name] = spec
         known = self._known.get(name)
         if known is not None:
             known.fresh = False  # it may have segments now: those of the call before
@@ -208,12 +242,13 @@ class Importing:
         if chain not in self._asked:  # one question for a whole expiry
             self._asked.add(chain)
             for row in stored_contracts(self._connection, *chain):
-                found = _Known(row.id, row.first, row.last, fresh=False)
+                found = _Known(row.id, row.spec.lot, row.first, row.last, fresh=False)
                 self._known.setdefault(identity(row.spec), found)
         if name not in self._known:
             made = self._connection.execute(kind.contracts.insert(), _columns(kind, spec))
             key = int(made.inserted_primary_key[0])  # type: ignore[index]
-            self._known[name] = _Known(key, None, None, fresh=True)
+            self._known[name] = _Known(key, spec.lot, None, None, fresh=True)
+            self._terms[name] = spec
         return self._known[name]
 
     def _flush(self, kind: Kind) -> None:
@@ -233,7 +268,7 @@ class Importing:
                     "the_id": self._known[name].id,
                     "first_time": self._known[name].first,
                     "last_time": self._known[name].last,
-                    "lot_size": spec.lot,
+                    "lot_size": _lot(spec, self._known[name].lot),
                     "tick_size": spec.tick,
                 }
                 | ({"synthetic": True} if self._synthetic else {})
@@ -273,6 +308,11 @@ def save_run(
         numbered = [{"run_id": run_id, "number": i, **f} for i, f in enumerate(fills)]
         connection.execute(_table(RunFill).insert(), numbered)
     return run_id
+
+
+def _lot(spec: ContractSpec, stored: int) -> int:
+    """Return the lot to store: of a derivative 1 is no lot, but one that was not known."""
+    return stored if spec.expiry is not None and spec.lot == 1 else spec.lot
 
 
 def _table(row: Any) -> Any:

@@ -273,6 +273,9 @@ class WorldMarket:
             return SettlementRule(minutes * MINUTE)
         return SettlementRule(None, after=minutes * MINUTE)
 
+    def settles_in_kind(self, symbol: str, expiry: date) -> bool:
+        return True
+
     def fees(self) -> NoFees:
         return NoFees()
 
