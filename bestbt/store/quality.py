@@ -13,7 +13,7 @@ from typing import Any, Literal, TypeAlias
 
 import pandas as pd
 
-__all__ = ["RULES", "SAMPLES", "Finding", "QualityReport"]
+__all__ = ["RULES", "SAMPLES", "Dealt", "Finding", "QualityReport"]
 
 Dealt: TypeAlias = Literal["repaired", "quarantined", "noted"]
 SAMPLES = 20  # rows of each finding that are kept in the report, and with it in the store
@@ -38,7 +38,7 @@ RULES: dict[str, str] = {
     "duplicate-conflict": "the same bar again with other values: the last in the file was stored",
     "no-trade": "a bar of a contract with zero volume: no traded price, so the bar is stale",
     "unreadable-name": "a snapshot's path does not say symbol, expiry and time",
-    "no-such-expiry": "no contract of the symbol expires on the date that the folder names",
+    "no-such-expiry": "no contract of the symbol expires on the date named",
     "empty-page": "a snapshot without a row",
     "broken-page": "a snapshot with unknown columns, or rows without their fields or a strike",
     "stale-page": "a snapshot that repeats an earlier one, or shows the index of before the open",
@@ -51,10 +51,22 @@ RULES: dict[str, str] = {
     "one-sided": "a bid or an ask alone, and no price of that day was known yet",
     "other-index": "an index that bestbt knows no options of",
     "no-close": "the close is missing or no number",
-    "synthetic-index": "the store's index is made up: a real close is not its close",
+    "synthetic-index": "the store's index is made up: no real close or settlement is its own",
     "far-close": "the close is more than 5 % from the index's last bar of that day in the store",
     "duplicate-close": "the same close of the same day, again",
     "duplicate-close-conflict": "another close of the same day: the last in the file was stored",
+    "footnote": "a note below the table, and no row of it",
+    "day-bar": "an option's prices of a whole day: no minute bar, and nothing settles on them",
+    "last-day": "a future's close on its last day: it settles on its index, which this file "
+    "does not say",
+    "of-a-share": "a contract of a share: bestbt reads no minutes of those",
+    "no-derivative": "neither a future nor an option",
+    "no-settlement": "the settlement price is missing, zero or no number",
+    "far-settlement": "the settlement price is more than 5 % from the future's last bar of that "
+    "day in the store",
+    "duplicate-settlement": "the same settlement price of the same future and day, again",
+    "duplicate-settlement-conflict": "another settlement price of the same future and day: the "
+    "last in the file was stored",
     # repaired
     "mid-price": "no trade that day: the price is the middle of bid and ask",
     "price-carried": "no trade that day and one quote alone: the last price of that day stands",
@@ -81,6 +93,14 @@ RULES: dict[str, str] = {
     "replaced": "the store had that bar; this file's stands now",
     "close-known": "the store had the same official close of that day",
     "close-changed": "the store had another official close of that day; this file's stands now",
+    "close-disputed": "rows of an expiry that tell another close than most of them",
+    "close-unclear": "no close is told by more than half of an expiry's rows: none was stored",
+    "settlement-known": "the store had the same settlement price of that future and day",
+    "settlement-changed": "the store had another settlement price of that future and day; this "
+    "file's stands now",
+    "lot-differs": "the lot is not that of the dated tables, which tell it as of the expiry; "
+    "theirs stands",
+    "lot-given": "contracts in the store whose lot was not known have the file's now",
 }
 
 

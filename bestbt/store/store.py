@@ -26,8 +26,9 @@ from bestbt.progress import progress_bar
 from bestbt.store import importers
 from bestbt.store.dialects import connect, locate, upsert, writing
 from bestbt.store.feed import Plan, StoreFeed, on_grid, plan, union_sessions
+from bestbt.store.importers.index_closes import Closes
 from bestbt.store.plans import allowed_memory, parse_loading
-from bestbt.store.quality import QualityReport
+from bestbt.store.quality import Dealt, QualityReport
 from bestbt.store.reading import Reader, Stored, exchange_for
 from bestbt.store.sanitise import Calendar, Sheet, local_days, sanitise
 from bestbt.store.schema import (
@@ -43,7 +44,7 @@ from bestbt.store.schema import (
 )
 from bestbt.store.slabs import Slabs
 from bestbt.store.writer import Importing, earlier_import, save_run
-from bestbt.units import DAY, MINUTE, POINTS, SECOND, Ns
+from bestbt.units import DAY, MINUTE, POINTS, SECOND, Ns, RawPrice
 
 __all__ = ["Store"]
 
@@ -55,6 +56,7 @@ _EPOCH = date(1970, 1, 1).toordinal()
 _PLANS = 16  # grids kept: a cell is run again and again over the same range
 _LONG_AGO = date(2000, 1, 1)  # an exchange's name is read without a date: any expiry will do
 _LEVEL = 0.05  # an index that is further than this from what is stored of that day is another one
+_SOURCE = 400  # characters that are kept of where a close comes from
 _FAR = 0.40  # the same, from the nearest day within a month
 
 
@@ -203,7 +205,8 @@ class Store:
         format
             Name of a format, to leave no doubt: `"long-bars"` (minute bars with a symbol column,
             Parquet or CSV, gzipped or not), `"chain-snapshots"` (a folder or tar archive),
-            `"index-closes"` (official closes by day, CSV).
+            `"index-closes"` (official closes by day, CSV), `"end-of-day"` (the exchange's bhavcopy
+            or market activity report: settlement prices, closes of expiry days; CSV or zip).
         symbol
             Name of the instrument, for a file of one index or share that names none or a wrong one.
         progress
@@ -212,7 +215,8 @@ class Store:
         **options
             `columns={"open": "LTP"}` names columns; `stamp="end"` says that times are the ends of
             bars (default `"start"`); `again=True` imports a file that was imported before;
-            `check_level=False` stores an index whose level is far from what is stored of it.
+            `check_level=False` stores an index whose level is far from what is stored of it;
+            `day="2025-11-14"` says of which day a market activity report is.
 
         Returns
         -------
@@ -238,7 +242,7 @@ class Store:
         with _telling(progress, file.name) as tell:
             tell(0, 0, "reading")
             sheet = importers.read(file, self.market, format=format, symbol=symbol, **options)
-            if isinstance(sheet, importers.Closes):
+            if isinstance(sheet, Closes):
                 return self._import_closes(file, sheet, sha256, check_level, again)
             return self._import(file, sheet, sha256, symbol, check_level, again, tell)
 
@@ -280,44 +284,85 @@ class Store:
         return report
 
     def _import_closes(
-        self, file: Path, closes: importers.Closes, sha256: str, check_level: bool, again: bool
+        self, file: Path, closes: Closes, sha256: str, check_level: bool, again: bool
     ) -> QualityReport:
         report = closes.report
         report.sha256 = sha256
-        stored = {symbol: self._reader.closes(symbol) for symbol in {c.symbol for c in closes.rows}}
-        made_up = {symbol for symbol in stored if self.synthetic(symbol)}
-        days: list[date] = []
+        symbols = {c.symbol for c in closes.rows} | {s.spec.symbol for s in closes.settlements}
+        made_up = {symbol for symbol in symbols if self.synthetic(symbol)}
         with self.importing(file.name, sha256=sha256, format=report.format, again=again) as tx:
             if tx.already is not None:
                 return self._imported_before(sha256, file.name)
-            for close in closes.rows:
-                if close.symbol in made_up:
-                    report.add("quarantined", "synthetic-index", 1, [str(close)])
-                    continue
-                if check_level and self._is_far(close):
-                    report.add("quarantined", "far-close", 1, [str(close)])
-                    continue
-                before = stored[close.symbol].get(close.day)
-                if before is not None:
-                    rule = "close-known" if before == close.raw else "close-changed"
-                    report.add("noted", rule, 1, [f"{close}, before it {before / 100:.2f}"])
-                tx.close(close.symbol, close.day, close.raw, f"{file.name}, line {close.line}")
-                name = f"{close.symbol} official close"
-                report.symbols[name] = report.symbols.get(name, 0) + 1
-                report.stored += 1
-                days.append(close.day)
-            if not days:
+            days = self._official_closes(tx, file.name, closes, made_up, check_level)
+            days += self._settlements(tx, file.name, closes, made_up, check_level)
+            given = sum(tx.lots(*lot) for lot in closes.lots if lot.symbol not in made_up)
+            report.add("noted", "lot-given", given)
+            if not days and not given:
                 raise ImportRefused(f"No row of {file.name} could be stored.\n{report}")
-            report.contracts = len(report.symbols)
-            report.start, report.end = str(min(days)), str(max(days))
+            if days:
+                report.start, report.end = str(min(days)), str(max(days))
             tx.report = report
         return report
 
-    def _is_far(self, close: importers.Close) -> bool:
-        """Whether a close cannot be that of the index whose bars are stored for its day."""
-        spec = ContractSpec("index", close.symbol, exchange=exchange_for(close.symbol))
+    def _official_closes(
+        self, tx: Importing, name: str, closes: Closes, made_up: set[str], check_level: bool
+    ) -> list[date]:
+        """Store official closes; return the days of those that are."""
+        report, symbols = closes.report, {c.symbol for c in closes.rows}
+        stored = {symbol: self._reader.closes(symbol) for symbol in symbols}
+        kept, days = set(), []
+        for close in closes.rows:
+            spec = ContractSpec("index", close.symbol, exchange=exchange_for(close.symbol))
+            far = check_level and self._is_far(spec, close.day, close.raw)
+            if close.symbol in made_up or far:
+                reason = "synthetic-index" if close.symbol in made_up else "far-close"
+                dealt: Dealt = "quarantined" if close.counts else "noted"
+                report.add(dealt, reason, 1, [str(close)])
+                continue
+            before = stored[close.symbol].get(close.day)
+            if before is not None:
+                rule = "close-known" if before == close.raw else "close-changed"
+                report.add("noted", rule, 1, [f"{close}, before it {before / 100:.2f}"])
+            tx.close(close.symbol, close.day, close.raw, f"{name}, {close.where}"[:_SOURCE])
+            kind = f"{close.symbol} official close"
+            report.symbols[kind] = report.symbols.get(kind, 0) + 1
+            report.stored += close.counts
+            kept.add(close.symbol)
+            days.append(close.day)
+        report.contracts += len(kept)
+        return days
+
+    def _settlements(
+        self, tx: Importing, name: str, closes: Closes, made_up: set[str], check_level: bool
+    ) -> list[date]:
+        """Store settlement prices of futures; return the days of those that are."""
+        report, symbols = closes.report, {s.spec.symbol for s in closes.settlements}
+        stored = {symbol: self._reader.settlements(symbol) for symbol in symbols}
+        kept, days = set(), []
+        for found in closes.settlements:
+            spec = found.spec
+            far = check_level and self._is_far(spec, found.day, found.raw)
+            if spec.symbol in made_up or far or spec.expiry is None:
+                reason = "synthetic-index" if spec.symbol in made_up else "far-settlement"
+                report.add("quarantined", reason, 1, [str(found)])
+                continue
+            before = stored[spec.symbol].get((spec.expiry, found.day))
+            if before is not None:
+                rule = "settlement-known" if before == found.raw else "settlement-changed"
+                report.add("noted", rule, 1, [f"{found}, before it {before / 100:.2f}"])
+            tx.settlement(spec, found.day, found.raw, f"{name}, {found.where}"[:_SOURCE])
+            kind = f"{spec.symbol} future settlement"
+            report.symbols[kind] = report.symbols.get(kind, 0) + 1
+            report.stored += 1
+            kept.add(spec)
+            days.append(found.day)
+        report.contracts += len(kept)
+        return days
+
+    def _is_far(self, spec: ContractSpec, day: date, raw: RawPrice) -> bool:
+        """Whether a price at a day's end cannot be that of a contract whose bars are stored."""
         contract = self._reader.contract(spec)
-        sessions = self._calendar.between("index", close.day, close.day)
+        sessions = self._calendar.between(KINDS[spec.asset].hours, day, day)
         if contract is None or not sessions:
             return False
         first, last = sessions[0].open, sessions[-1].close
@@ -326,7 +371,7 @@ class Store:
             inside = (bars.starts >= first) & (bars.starts < last)
             if inside.any():
                 newest = int(bars.points[POINTS - 1 :: POINTS][inside][-1])
-                return abs(close.raw / newest - 1) > _LEVEL
+                return abs(raw / newest - 1) > _LEVEL
         return False
 
     def _imported_before(self, sha256: str, name: str) -> QualityReport:

@@ -12,13 +12,13 @@ from typing import Any, NamedTuple, TypeAlias
 
 from bestbt.errors import ImportRefused, did_you_mean
 from bestbt.markets.india import India
-from bestbt.store.importers import chain_snapshots, index_closes, long_bars
+from bestbt.store.importers import bhavcopy, chain_snapshots, index_closes, long_bars
 from bestbt.store.importers.contracts import contract
-from bestbt.store.importers.index_closes import Close, Closes
+from bestbt.store.importers.index_closes import Close, Closes, Settlement
 from bestbt.store.importers.source import Source
 from bestbt.store.sanitise import Sheet
 
-__all__ = ["FORMATS", "Close", "Closes", "Format", "contract", "read"]
+__all__ = ["FORMATS", "Close", "Closes", "Format", "Settlement", "contract", "read"]
 
 Read: TypeAlias = Sheet | Closes
 
@@ -37,6 +37,7 @@ def _any(source: Source) -> bool:
 # The first that a file shows is it: from those that are told by one look to the most general.
 FORMATS: dict[str, Format] = {
     "chain-snapshots": Format(chain_snapshots.shows, chain_snapshots.read),
+    "end-of-day": Format(bhavcopy.shows, bhavcopy.read),
     "index-closes": Format(index_closes.shows, index_closes.read),
     "long-bars": Format(_any, long_bars.read),
 }

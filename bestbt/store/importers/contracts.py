@@ -47,22 +47,35 @@ class Contracts:
         self._report = report
         self._number: dict[Parsed, int] = {}
 
-    def number(self, parsed: Parsed, on: date, level: float) -> int:
-        """Return a contract's number; the first time, its lot and tick are looked up."""
+    def number(self, parsed: Parsed, on: date, level: float, told: int = 1) -> int:
+        """Return a contract's number; the first time, its lot and tick are looked up.
+
+        *told* is the lot that the file says; it is taken where no dated one is known.
+        """
         if parsed not in self._number:
             self._number[parsed] = len(self.specs)
             lot, tick = 1, 5
             if parsed.expiry is not None:
-                lot, tick = self._terms(parsed, parsed.expiry, on, level)
+                lot, tick = self._terms(parsed, parsed.expiry, on, level, told)
             self.specs.append(contract(parsed, lot, tick))
         return self._number[parsed]
 
-    def _terms(self, parsed: Parsed, expiry: date, on: date, level: float) -> tuple[int, int]:
-        lot, tick = 1, 5
+    def dated_lot(self, symbol: str, expiry: date) -> int | None:
+        """Return the lot of an expiry by the market's tables; None where it is not known."""
+        try:
+            return self._market.lot_size(symbol, expiry)
+        except UsageError:
+            return None
+
+    def _terms(
+        self, parsed: Parsed, expiry: date, on: date, level: float, told: int
+    ) -> tuple[int, int]:
+        lot, tick = told, 5
         try:
             lot = self._market.lot_size(parsed.symbol, expiry)
         except UsageError as error:
-            self._report.add("noted", "lot-unknown", 1, [f"{parsed}: {error}"])
+            if told == 1:
+                self._report.add("noted", "lot-unknown", 1, [f"{parsed}: {error}"])
         kind: Any = parsed.asset
         try:
             tick = round(self._market.tick_size(parsed.symbol, kind, on, level=level) * 100)

@@ -11,13 +11,15 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from math import isfinite
+from typing import NamedTuple
 
 import numpy as np
 
+from bestbt.engine.ports import AssetType, ContractSpec
 from bestbt.errors import ImportRefused, did_you_mean
 from bestbt.markets.india import India
 from bestbt.markets.symbols import INDEX_NAMES
@@ -26,7 +28,17 @@ from bestbt.store.importers.source import Source
 from bestbt.store.quality import QualityReport
 from bestbt.units import RawPrice
 
-__all__ = ["ALIASES", "Close", "Closes", "read", "shows"]
+__all__ = [
+    "ALIASES",
+    "Close",
+    "Closes",
+    "Lot",
+    "Settlement",
+    "read",
+    "read_date",
+    "read_price",
+    "shows",
+]
 
 ALIASES: dict[str, tuple[str, ...]] = {
     "symbol": ("indexname", "index", "symbol", "ticker", "instrument", "name"),
@@ -48,17 +60,54 @@ class Close:
     symbol: str
     day: date
     raw: RawPrice
+    part: str = ""  # the file's name in an archive
+    counts: bool = True  # False: its row is counted for another thing it tells
+
+    @property
+    def where(self) -> str:
+        """The line, and in an archive the file."""
+        return f"{self.part}, line {self.line}" if self.part else f"line {self.line}"
 
     def __str__(self) -> str:
-        return f"line {self.line}: {self.symbol} {self.day} {self.raw / _SCALE:.2f}"
+        return f"{self.where}: {self.symbol} {self.day} {self.raw / _SCALE:.2f}"
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """The price on which a future was settled at the end of a day, as a raw price."""
+
+    line: int
+    spec: ContractSpec
+    day: date
+    raw: RawPrice
+    part: str = ""
+
+    @property
+    def where(self) -> str:
+        """The line, and in an archive the file."""
+        return f"{self.part}, line {self.line}" if self.part else f"line {self.line}"
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.spec} {self.day} {self.raw / _SCALE:.2f}"
+
+
+class Lot(NamedTuple):
+    """Units in a lot of the options or futures of an expiry, as a file tells it."""
+
+    asset: AssetType
+    symbol: str
+    expiry: date
+    units: int
 
 
 @dataclass(slots=True)
 class Closes:
-    """A file of closes as it was understood, by symbol and day, and what became of other rows."""
+    """What a file tells of the ends of days, in order, and what became of its other rows."""
 
     rows: list[Close]
     report: QualityReport
+    settlements: list[Settlement] = field(default_factory=list)
+    lots: list[Lot] = field(default_factory=list)
 
 
 def shows(source: Source) -> bool:
@@ -179,28 +228,38 @@ def _close(
     symbol = given or _index(row[places["symbol"]])
     if symbol is None:
         return "other-index", None
-    day = _date(row[places["date"]].strip())
+    day = read_date(row[places["date"]].strip())
     if day is None:
         return "unreadable-time", None
     if not market.is_trading_day(day):
         return "no-session", None
+    why, raw = read_price(
+        row[places["close"]],
+        lambda value: report.add("repaired", "rounded", 1, [f"line {line}: {value}"]),
+    )
+    return (why, None) if why else ("", Close(line, symbol, day, raw))
+
+
+def read_price(text: str, rounded: Callable[[str], None] | None = None) -> tuple[str, RawPrice]:
+    """Return why a text is no price, or "" and the raw price; *rounded* is told of a finer one."""
     try:
-        value = float(row[places["close"]].replace(",", ""))
+        value = float(text.replace(",", ""))
     except ValueError:
-        return "no-close", None
+        return "no-close", 0
     if not isfinite(value):
-        return "no-close", None
+        return "no-close", 0
     if value <= 0:
-        return "price-not-positive", None
+        return "price-not-positive", 0
     if value * _SCALE > np.iinfo(np.int32).max:
-        return "price-too-large", None
+        return "price-too-large", 0
     raw = round(value * _SCALE)
-    if abs(raw - value * _SCALE) > _NOISE:
-        report.add("repaired", "rounded", 1, [f"line {line}: {value!r}"])
-    return "", Close(line, symbol, day, raw)
+    if rounded is not None and abs(raw - value * _SCALE) > _NOISE:
+        rounded(repr(value))
+    return "", raw
 
 
-def _date(text: str) -> date | None:
+def read_date(text: str) -> date | None:
+    """Return the day that a text says, the day before the month; None if none."""
     for form in _DATES:
         try:
             return datetime.strptime(text, form).date()
