@@ -70,7 +70,7 @@ def futures(rows: list[DayRow]) -> dict[date, float]:
 
 
 def stored(store: Store, day: date) -> dict[date, float]:
-    row = store.settlements("NIFTY").loc[str(day)].dropna()
+    row: Any = store.settlements("NIFTY").loc[str(day)].dropna()
     return {expiry.date(): float(price) for expiry, price in row.items()}
 
 
@@ -371,7 +371,7 @@ def copied(demo: Store, store: Store) -> None:
     """Put bars of the demo market into a store, as if they were real."""
     names = ["NIFTY", *(f"NIFTY {e} FUT" for e in (LAST, FEB, MARCH))]
     for name in names:
-        frame = demo.prices(name, BEFORE, LAST)
+        frame: Any = demo.prices(name, BEFORE, LAST)
         parts = name.split()
         spec = ContractSpec("index", "NIFTY")
         if len(parts) == 3:
@@ -459,7 +459,7 @@ def test_a_future_known_by_its_settlement_alone_cannot_be_traded(
     store: Store, demo: Store, days: dict[date, list[DayRow]], tmp_path: Path
 ) -> None:
     with store.importing("index") as tx:
-        frame = demo.prices("NIFTY", BEFORE, LAST)
+        frame: Any = demo.prices("NIFTY", BEFORE, LAST)
         quads = (frame[["open", "low", "high", "close"]].to_numpy() * 100).round()
         starts = frame.index.tz_convert("UTC").as_unit("ns").asi8
         tx.write(ContractSpec("index", "NIFTY"), starts, quads.astype(np.int32).ravel())
@@ -506,7 +506,7 @@ def test_the_real_reports(store: Store, shared: Path, stamp: str) -> None:
     assert found.stored == len(settled) == 11
     on = pd.Timestamp(f"{stamp[4:]}-{stamp[2:4]}-{stamp[:2]}")
     for (symbol, expiry), price in settled.items():
-        assert store.settlements(symbol).loc[on, pd.Timestamp(expiry)] == price
+        assert store.settlements(symbol)[pd.Timestamp(expiry)][on] == price
     # Six expiries of options whose lot is to change before they are over.
     assert found.noted == {"lot-differs": 6}
 
