@@ -295,17 +295,6 @@ class Clearing:
         desk.unsettled_from = day + timedelta(days=1)
         return due
 
-    def bar_delivery(self) -> None:
-        """Take back entries in what settles in shares today: they would be held into it."""
-        desk = self._desk
-        for order in list(desk.exchange.working):
-            if order.is_exit or order.contract.expiry != desk.today or order.status != "working":
-                continue
-            why = desk.delivery(order.contract)
-            if why:
-                desk.end(order, "cancelled", why)
-                desk.note("refused", f"{order.contract.name}: {why}", order=order.id)
-
     def _settle_one(self, contract: Contract, bar: Ordinal) -> None:
         desk = self._desk
         position = desk.portfolio.positions[contract]

@@ -425,6 +425,19 @@ class Desk(Dealing):
             "be left with exit()"
         )
 
+    def withdraw_deliverable(self) -> None:
+        """Take back entries that still wait in what settles in shares today."""
+        doomed = [
+            order
+            for order in self.exchange.working
+            if not order.is_exit and order.contract.expiry == self.today
+        ]
+        for order in doomed:
+            why = self.delivery(order.contract)
+            if why and order.status == "working":  # and not ended with another leg
+                self._withdraw([order], why)
+                self.note("refused", f"{order.contract.name}: {why}", order=order.id)
+
     def blocking(
         self,
         verb: str,

@@ -144,7 +144,7 @@ class PriceFeeder:
             for due in schedule.bars(grid, session, facts):
                 self._due.setdefault(due, []).append(hook)
         if desk.today in desk.expiring and desk.exchange.working:
-            self.clearing.bar_delivery()
+            desk.withdraw_deliverable()
         self.strategy.on_session_start()
         for hook in self._due.pop(grid.firsts[session] - 1, ()):
             hook()

@@ -126,6 +126,28 @@ def test_an_entry_that_still_waits_when_the_day_opens_is_taken_back(order: Any) 
     assert run.result.fills == []
 
 
+def test_a_combo_that_waits_over_the_night_is_taken_back_whole() -> None:
+    def both(s: Strategy, c: Any) -> None:
+        assert len(s.combo([Buy(s._desk.contract(LATER), 1), Sell(c, 1)])) == 2
+
+    run = simulate(script(e2=both), feed())
+    assert {o.status for o in run.result.orders} == {"cancelled"}
+    assert run.result.fills == []
+
+
+def test_a_roll_that_waits_over_the_night_closes_the_old_leg_alone() -> None:
+    def into(s: Strategy, c: Any) -> None:
+        s.roll(s._desk.contract(LATER), c)
+
+    run = simulate(script(b0=lambda s, c: s.buy(s._desk.contract(LATER), lots=1), e2=into), feed())
+    assert [(f.contract.name, f.qty) for f in run.result.fills] == [
+        (str(LATER), 250), (str(LATER), -250),
+    ]  # fmt: skip
+    assert [e.text for e in run.result.log if e.kind == "roll-incomplete"] == [
+        f"{LATER} is closed alone: {WHY}"
+    ]
+
+
 @pytest.mark.parametrize("spec", [CALL, FUTURE], ids=lambda spec: spec.asset)
 def test_holding_one_into_delivery_stops_the_run(spec: ContractSpec) -> None:
     with pytest.raises(OrderError, match=r"\+250 units are held into its expiry on 2024-01-25"):
