@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from bestbt.engine.position import Position
     from bestbt.engine.strategy import Strategy, at, every, on_expiry_day, param
     from bestbt.errors import BestbtError, UsageError
+    from bestbt.report.compare import compare
     from bestbt.run import Backtest, Run
     from bestbt.store.store import Store
 
@@ -35,6 +36,7 @@ _HOME = {
     "Strategy": "bestbt.engine.strategy",
     "UsageError": "bestbt.errors",
     "at": "bestbt.engine.strategy",
+    "compare": "bestbt.report.compare",
     "every": "bestbt.engine.strategy",
     "on_expiry_day": "bestbt.engine.strategy",
     "param": "bestbt.engine.strategy",
@@ -54,6 +56,7 @@ __all__ = [
     "Strategy",
     "UsageError",
     "at",
+    "compare",
     "every",
     "on_expiry_day",
     "param",

@@ -21,7 +21,10 @@ from bestbt.engine.strategy import Strategy
 from bestbt.errors import BestbtError, CellError, UsageError
 from bestbt.markets.demo import write_demo
 from bestbt.progress import expiry_bar
+from bestbt.report.saved import saved_summary
 from bestbt.run import Backtest
+from bestbt.saved_runs import RUNS_HELP, runs_verb
+from bestbt.store.runs import StoredRun
 from bestbt.store.store import Store
 
 __all__ = ["main"]
@@ -79,7 +82,8 @@ def _parser() -> argparse.ArgumentParser:
     checks.add_argument("file")
     checks.set_defaults(verb=_check)
 
-    runs = verbs.add_parser("runs", help="list the saved runs")
+    runs = verbs.add_parser("runs", help="list, show, compare or delete the saved runs")
+    runs.add_argument("words", nargs="*", metavar="…", help=f"{RUNS_HELP}; a number or a name")
     runs.set_defaults(verb=_runs)
 
     lab = verbs.add_parser("lab", help="open JupyterLab on the tutorials")
@@ -113,9 +117,15 @@ def _coverage(given: argparse.Namespace) -> None:
 
 def _runs(given: argparse.Namespace) -> None:
     with closing(Store.open(given.store)) as store:
-        table = store.runs()
-    kept = table[["run_id", "name", "created", "hash"]]
-    print(_text(kept) if len(table) else "No run is saved.")
+        found = runs_verb(store, given.words)
+        if isinstance(found, StoredRun):
+            found = saved_summary(found)
+    if isinstance(found, str):
+        print(found)
+    elif "run_id" not in found:
+        print(found.map(lambda v: f"{v:.2f}" if isinstance(v, float) else v).to_string())
+    else:
+        print(_text(found) if len(found) else "No run is saved.")
 
 
 def _text(table: pd.DataFrame) -> str:
@@ -176,8 +186,8 @@ def _play(compiled: CompiledCell, store: Store, options: CellOptions) -> None:
     except Exception as error:  # told by the lines of the file, as a notebook does
         sys.exit(f"bestbt: {backtest.failure or error}")
     print(run.summary())
-    if options.save:
-        print(f"Saved as run {run.save(options.save)}.")
+    if options.save:  # once more, where the store has not taken all of it
+        print(f"Saved as run {run.saved or run.save(options.save)}.")
 
 
 def _lab(given: argparse.Namespace) -> None:

@@ -25,7 +25,10 @@ from bestbt.engine.strategy import Strategy
 from bestbt.errors import CellError, UsageError, did_you_mean
 from bestbt.markets.demo import write_demo
 from bestbt.progress import expiry_bar
+from bestbt.report.saved import saved_summary
 from bestbt.run import Backtest, Run
+from bestbt.saved_runs import runs_verb
+from bestbt.store.runs import StoredRun
 from bestbt.store.store import Store
 
 __all__ = ["BestbtMagics", "register"]
@@ -38,7 +41,8 @@ _HELP = """\
 %bestbt demo                   load the synthetic demo market
 %bestbt import PATH [SYMBOL]   import a file of market data
 %bestbt store [PATH]           say which store is used, or use another; `default`: your own again
-%bestbt runs                   runs saved in the store
+%bestbt runs                   runs saved in the store; `runs show RUN`, `runs compare RUN RUN`,
+                               `runs delete RUN`, by number or name
 %bestbt help                   this"""
 _DEFAULT = "default"  # the word for the store used when none is named
 
@@ -70,11 +74,6 @@ class BestbtMagics(Magics):
                 count = "1 mistake" if len(errors) == 1 else f"{len(errors)} mistakes"
                 raise CellError(f"{count} in the cell; nothing was run.", errors)
             compiled = compile_cell(cell, place.filename, self._names(cell), place.offset)
-            if options.save and (options.step or not options.wait):
-                raise UsageError(
-                    f"--save keeps a finished run: add --wait, or type {options.name}.save("
-                    f"{options.save!r}) when it has finished."
-                )
             backtest = self._backtest(compiled, options)
         except UsageError as error:
             raise short_error(error, place.filename, place.offset)  # noqa: B904 (it is the same)
@@ -153,8 +152,6 @@ class BestbtMagics(Magics):
         if options.wait and not options.step:
             try:
                 run.wait()
-                if options.save:
-                    run.save(options.save)
             except UsageError as error:
                 raise short_error(error, place.filename, place.offset)  # noqa: B904
             except Exception as error:
@@ -193,8 +190,14 @@ class BestbtMagics(Magics):
     def _coverage(self, _words: list[str]) -> Any:
         return self._store().coverage()
 
-    def _runs(self, _words: list[str]) -> Any:
-        return self._store().runs()[["run_id", "name", "created", "hash"]]
+    def _runs(self, words: list[str]) -> Any:
+        found = runs_verb(self._store(), words)
+        if isinstance(found, str):
+            print(found)
+            return None
+        if isinstance(found, StoredRun):
+            print(saved_summary(found))
+        return found
 
     def _demo(self, words: list[str]) -> None:
         symbol = words[0] if words else "NIFTY"

@@ -10,7 +10,7 @@ from __future__ import annotations
 import ctypes
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Literal, TypeAlias
 
@@ -38,12 +38,15 @@ class Player:
         Set once the run is finished, stopped or failed.
     error : BaseException or None
         What the strategy raised.
+    moving : callable
+        Called whenever the simulation begins to be moved; it returns at once.
     """
 
     def __init__(self, simulation: Simulation) -> None:
         self.simulation = simulation
         self.state: State = "paused"
         self.error: BaseException | None = None
+        self.moving: Callable[[], object] = lambda: None
         self.done = threading.Event()
         self._idle = threading.Event()  # set while nobody moves the simulation
         self._idle.set()
@@ -113,6 +116,11 @@ class Player:
         return True
 
     @property
+    def standing(self) -> bool:
+        """Whether nobody moves the simulation now."""
+        return self._idle.is_set()
+
+    @property
     def seconds(self) -> float:
         """Seconds played so far, pauses left out."""
         since = self._since
@@ -132,6 +140,7 @@ class Player:
             self._idle.clear()
             self.simulation.resume()
         try:
+            self.moving()
             yield self.simulation
         except BaseException as error:
             if self.simulation.failed:
@@ -164,6 +173,7 @@ class Player:
         self._playing = True
         self.state = "running"
         self._idle.clear()
+        self.moving()
 
     def _spawn(self) -> None:
         threading.Thread(target=self._play, name="bt-engine", daemon=True).start()

@@ -15,25 +15,26 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from bestbt.asked import checked_day, checked_symbols, fee_model, raw_capital
 from bestbt.cell.compile import CompiledCell
 from bestbt.cell.show import own_lines, short_error
 from bestbt.engine.by_hand import ByHand
 from bestbt.engine.chain import OptionChain
-from bestbt.engine.fees import NoFees, fee_function
 from bestbt.engine.grid import Grid, duration
 from bestbt.engine.matching import MatchRules, parse_slippage
-from bestbt.engine.ports import FeeModel, Market
+from bestbt.engine.ports import Market
 from bestbt.engine.prices import PriceColumns
 from bestbt.engine.result import Result
 from bestbt.engine.simulation import Simulation
 from bestbt.engine.strategy import Strategy
 from bestbt.engine.touch import Path
 from bestbt.errors import ContractNotFound, DataGap, UsageError
-from bestbt.markets import us
 from bestbt.player import Player, State
+from bestbt.recorder import Recorder
 from bestbt.report import stats as report_stats
 from bestbt.report import summary as report_summary
 from bestbt.report import tables
+from bestbt.store.run_writer import RunWriter
 from bestbt.store.store import Store
 from bestbt.units import MONEY_SCALE, Money, Ordinal, money
 
@@ -104,6 +105,9 @@ class Backtest(ByHand):
         changes no result; the log says what `"auto"` chose.
     params
         Parameters of the strategy by name.
+    save
+        Keep the run in the store under this name: its record is there from its first bar on, and
+        what it books is written while it plays. None: `Run.save` keeps it when it has ended.
 
     Raises
     ------
@@ -134,8 +138,9 @@ class Backtest(ByHand):
         close_at_end: bool = False,
         load: str = "auto",
         params: Mapping[str, Any] | None = None,
+        save: str | None = None,
     ) -> None:
-        symbols = _symbols(symbols)
+        symbols = checked_symbols(symbols)
         first, last = self._days(store, symbols, start, end)
         self.store, self.symbols = store, symbols
         self.cell = strategy if isinstance(strategy, CompiledCell) else None
@@ -173,10 +178,10 @@ class Backtest(ByHand):
             self.feed,
             self.market,
             symbols,
-            capital=_raw_capital(capital),
+            capital=raw_capital(capital),
             start=self.feed.start_bar,
             slippage=parse_slippage(slippage),
-            fees=_fee_model(fees, self.market),
+            fees=fee_model(fees, self.market),
             fill_at_close=fill_at == "close",
             rules=rules,
             rate=rate,
@@ -186,6 +191,9 @@ class Backtest(ByHand):
         self.simulation = self._simulation(self._rules)
         self.player = Player(self.simulation)
         self._run = Run(self)
+        self.recorder = None if save is None else self._run._recorder(save)
+        if self.recorder is not None:
+            self.player.moving = self.recorder.wake
 
     @staticmethod
     def _days(
@@ -193,8 +201,8 @@ class Backtest(ByHand):
     ) -> tuple[date, date]:
         """Resolve a run's days; by default those on which every symbol is covered."""
         bounds = [store.bounds(symbol) for symbol in symbols]
-        first = _day("start", start) or max(low for low, _ in bounds)
-        last = _day("end", end) or min(high for _, high in bounds)
+        first = checked_day("start", start) or max(low for low, _ in bounds)
+        last = checked_day("end", end) or min(high for _, high in bounds)
         if first > last:
             covered = ", ".join(
                 f"{s} {low} … {high}" for s, (low, high) in zip(symbols, bounds, strict=True)
@@ -251,7 +259,10 @@ class Backtest(ByHand):
 
     def run(self) -> Run:
         """Play to the end in this thread; return the run."""
-        self.player.play()
+        try:
+            self.player.play()
+        finally:
+            self._run._stored()
         return self._run
 
     def start(self) -> Run:
@@ -277,6 +288,7 @@ class Backtest(ByHand):
                 move(simulation)
         finally:
             self._run._moved()
+            self._run._stored()
         return self._run
 
     def chain(self, expiry: date | None = None, of: str | None = None) -> OptionChain:
@@ -338,6 +350,12 @@ class Run:
         return self.bt.title
 
     @property
+    def name(self) -> str:
+        """What it is saved as, else the strategy's name."""
+        kept = self.bt.recorder
+        return self.bt.strategy_class.__name__ if kept is None else kept.name
+
+    @property
     def symbol(self) -> str:
         """The first symbol."""
         return self.bt.symbols[0]
@@ -358,8 +376,12 @@ class Run:
         return self._player.done
 
     def wait(self, timeout: float | None = None) -> Run:
-        """Wait until the run has ended or paused; raise what the strategy raised."""
+        """Wait until the run has ended or paused; raise what the strategy raised.
+
+        One that is saved has ended when all of it is stored.
+        """
         self._player.wait(timeout)
+        self._stored(timeout)
         if self._player.error is not None:
             raise self._player.error
         return self
@@ -555,6 +577,7 @@ class Run:
             "state": self.state,
             "currency": self.currency,
             "missing_days": self.bt.feed.missing_days,
+            "unsaved": self.unsaved,
         }
 
     def view(self) -> Any:
@@ -565,43 +588,78 @@ class Run:
         self._views.add(view)
         return view
 
+    # In the store
+
     def save(self, name: str) -> int:
-        """Keep the finished run in its store under a name; return its number there."""
+        """Keep a run that has ended in its store under a name; return its number there.
+
+        One that could not be written whole under this name while it was played is completed.
+        """
         self._player.wait()
-        if self.state != "finished":
-            raise UsageError(f"The run is {self.state}; only one played to its end is saved.")
-        bt, result = self.bt, self.result
-        return bt.store.save_run(
-            name,
-            source=bt.cell.source if bt.cell is not None else _source(bt.strategy_class),
-            parameters={k: repr(v) for k, v in bt.params.items()},
-            options={
+        if not self.done.is_set():
+            raise UsageError(f"The run is {self.state}; only one that has ended is saved.")
+        kept = self.bt.recorder
+        if kept is None or kept.name != name or (kept.wait() and kept.complete):
+            kept = self._recorder(name)
+        return kept.write()
+
+    @property
+    def saved(self) -> int | None:
+        """Number in the store of a run made with `save=`, once all of it is stored."""
+        kept = self.bt.recorder
+        return kept.run_id if kept is not None and kept.complete else None
+
+    @property
+    def unsaved(self) -> str | None:
+        """Why a run made with `save=` is not stored, or not all of it; None where all is well."""
+        kept = self.bt.recorder
+        if kept is None or kept.error is None:
+            return None
+        return f"Not written to the store: {kept.error}"
+
+    def _recorder(self, name: str) -> Recorder:
+        return Recorder(name, self._player, lambda: self._begin(name), self._why, self._tell)
+
+    def _begin(self, name: str) -> RunWriter:
+        bt = self.bt
+        record = {
+            "name": name,
+            "source": bt.cell.source if bt.cell is not None else _source(bt.strategy_class),
+            "parameters": {k: repr(v) for k, v in bt.params.items()},
+            "options": {
+                "strategy": bt.strategy_class.__name__,
                 "symbols": list(bt.symbols),
                 "start": str(bt.first_day),
                 "end": str(bt.last_day),
                 "capital": self.capital,
-                **{k: v if isinstance(v, str | int) else repr(v) for k, v in bt.options.items()},
+                "currency": self.currency,
+                "synthetic": self.synthetic,
+                **{name: _choice(value) for name, value in bt.options.items()},
             },
-            fingerprint=bt.store.fingerprint(bt.symbols, bt.first_day, bt.last_day),
-            hash=result.hash,
-            stats={str(k): _plain(v) for k, v in self.stats.items()},
-            orders=_rows(self.orders),
-            fills=_rows(self.fills.assign(number=range(len(self.fills)))),
-        )
+            "fingerprint": bt.store.fingerprint(bt.symbols, bt.first_day, bt.last_day),
+        }
+        return bt.store.run_writer(record)
+
+    def _why(self) -> str | None:
+        return self.failure
+
+    def _tell(self, why: str) -> None:
+        """Say that the store does not take the run: in its log, and where it is shown."""
+        text = f"not written to the store: {why.rstrip('.')}. run.save(…) at the end writes it all"
+        self.bt.simulation.desk.note("unsaved", text)
+        self._moved()
+
+    def _stored(self, timeout: float | None = None) -> None:
+        """Wait until a run that has ended is in the store."""
+        if self.bt.recorder is not None and self.done.is_set():
+            self.bt.recorder.wait(timeout)
 
 
-def _rows(table: pd.DataFrame) -> list[dict[str, Any]]:
-    """Return a table's rows as a store keeps them: times in UTC nanoseconds, nan as None."""
-    utc = table.assign(time=table["time"].dt.tz_convert("UTC").dt.as_unit("ns").astype("int64"))
-    rows = utc.astype(object).where(utc.notna(), None).to_dict("records")
-    return [{str(k): v for k, v in row.items()} for row in rows]
-
-
-def _plain(value: Any) -> Any:
-    """Return a statistic as JSON: nan has no place there."""
-    if isinstance(value, float) and not np.isfinite(value):
-        return None
-    return value if isinstance(value, str | int | float) else str(value)
+def _choice(value: Any) -> Any:
+    """Return an option as JSON: a function by its name."""
+    if isinstance(value, str | int | float):
+        return value
+    return getattr(value, "__name__", None) or repr(value)
 
 
 def _source(cls: type) -> str:
@@ -609,49 +667,3 @@ def _source(cls: type) -> str:
         return inspect.getsource(cls)
     except (OSError, TypeError):
         return f"# the source of {cls.__qualname__} is not to be had"
-
-
-def _symbols(given: tuple[str, ...]) -> tuple[str, ...]:
-    """Return symbols as exchanges write them, in capitals; each once."""
-    if not given:
-        raise UsageError("No symbol: name one, such as Backtest(MyStrategy, store, 'NIFTY').")
-    for one in given:
-        if not isinstance(one, str):
-            raise UsageError(f"{one!r} is no symbol; write one as text, such as 'NIFTY'.")
-    symbols = tuple(one.upper() for one in given)
-    for one in symbols:
-        if symbols.count(one) > 1:
-            raise UsageError(f"{one} was given {symbols.count(one)} times; name it once.")
-    return symbols
-
-
-def _day(option: str, given: date | str | None) -> date | None:
-    if given is None or (isinstance(given, date) and not isinstance(given, datetime)):
-        return given
-    if isinstance(given, datetime):
-        return given.date()
-    try:
-        return date.fromisoformat(given)
-    except (TypeError, ValueError):
-        raise UsageError(f"{option}={given!r} is no day; write it as '2024-01-31'.") from None
-
-
-def _raw_capital(capital: Money) -> int:
-    number = isinstance(capital, int | float) and not isinstance(capital, bool)
-    if not number or not np.isfinite(capital) or capital <= 0:
-        raise UsageError(f"capital={capital!r}: a number above zero is needed, such as 1_000_000.")
-    return round(capital * MONEY_SCALE)
-
-
-def _fee_model(fees: Any, market: Market) -> FeeModel:
-    if fees is None or fees == "market":
-        return market.fees()
-    if fees == "none" or fees == 0:
-        return NoFees()
-    if fees == "us":
-        return us.fees()
-    if isinstance(fees, FeeModel):
-        return fees
-    if callable(fees):
-        return fee_function(fees)
-    raise UsageError(f"fees={fees!r}: 'market', 'none', 'us', or a function; see help(Backtest).")

@@ -328,7 +328,7 @@ def _parser(command: str) -> _Parser:
     option("--wait", action="store_true", help="return when the run has finished")
     option("--no-view", dest="view", action="store_false", help="text only")
     option("--check-only", action="store_true", help="check the cell, run nothing")
-    option("--save", metavar="NAME", help="keep the run in the store under a name")
+    option("--save", metavar="NAME", help="keep the run in the store, from its start on")
     option("--help", action="store_true", dest="help", help="show this text", default=None)
     return parser
 
@@ -340,5 +340,6 @@ _OPTIONS = frozenset(
 # Options that a run takes by the same name; None: its own default.
 RUN_OPTIONS = (
     *("capital", "bar", "slippage", "fees", "fill_at"),
-    *("path", "limit_touch", "stop_check", "band", "rate", "close_at_end", "load"),
+    *("path", "limit_touch", "stop_check", "band", "rate", "close_at_end"),
+    *("load", "save"),
 )

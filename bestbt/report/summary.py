@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import textwrap
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from html import escape
 from typing import Any
 
@@ -18,7 +18,7 @@ from bestbt.errors import UsageError, did_you_mean
 from bestbt.report.stats import is_estimated, net_by_match, stats
 from bestbt.report.tables import open_positions, sessions_to, trades
 
-__all__ = ["amount", "by", "summary", "summary_html"]
+__all__ = ["amount", "by", "choices", "figure_rows", "lay_out", "summary", "summary_html"]
 
 _WIDTH, _LABEL = 80, 17
 _MINUS = "−"
@@ -67,8 +67,8 @@ def summary(result: Result, title: str, options: Mapping[str, Any] | None = None
     options
         Choices the run was made with, by the names of the magic's options (`slippage`, `fees`,
         `fill_at`, `path` …; `band` as the two PnLs); None means the default. Beside them:
-        `synthetic` (bool), `state` (said unless it is ``"finished"``) and `currency` (its sign).
-        Others are left out.
+        `synthetic` (bool), `state` (said unless it is ``"finished"``), `currency` (its sign) and
+        `unsaved` (why it is not in the store). Others are left out.
 
     Returns
     -------
@@ -96,8 +96,13 @@ def summary(result: Result, title: str, options: Mapping[str, Any] | None = None
     Made with        path nearest · slippage 0
                      fees none · fill_at next_open
     """
+    return lay_out(title, _rows(result, options or {}))
+
+
+def lay_out(title: str, rows: Sequence[_Row]) -> str:
+    """Return labelled lines as a page of text."""
     out = textwrap.wrap(title, _WIDTH)
-    for label, lines in _rows(result, options or {}):
+    for label, lines in rows:
         head = label.ljust(_LABEL)
         for line in lines:
             for part in textwrap.wrap(line, _WIDTH - _LABEL) or [""]:
@@ -127,43 +132,48 @@ def _rows(result: Result, options: Mapping[str, Any]) -> list[_Row]:
     def write(value: float) -> str:
         return amount(value, currency)
 
-    pnl, cost = figures["pnl"], figures["slippage_cost"]
     rows: list[_Row] = []
     if options.get("synthetic"):
         rows.append(("Data", ["synthetic data: made up, no market's prices"]))
     if options.get("state", "finished") != "finished":
         rows.append(("State", [f"{options['state']}: what is booked so far"]))
-    rows += [
-        ("Period", [_period(result, figures)]),
-        ("Capital", [write(figures["capital"])]),
-        ("Final equity", [write(figures["final_equity"])]),
-        ("PnL", [f"{write(pnl)} ({_percent(figures['return_pct'])}), charges paid"]),
-        (
-            "Max drawdown",
-            [
-                f"{write(figures['max_drawdown'])} ({_percent(figures['max_drawdown_pct'])}), "
-                + _count(figures["max_drawdown_days"], "day")
-            ],
-        ),
-        ("Trades", [_trades(figures)]),
-        ("Charges", [write(figures["charges"])]),
-        ("Slippage cost", [write(cost)]),
-        (
-            "PnL by slippage",
-            [
-                f"0× {write(pnl + cost)} · 1× {write(pnl)} · 2× {write(pnl - cost)}",
-                "(0× and 2× are approximate: the same trades at other prices)",
-            ],
-        ),
-        ("Open positions", _open(result, write)),
-    ]
+    rows += figure_rows(figures, _period(result, figures), currency)
+    rows.append(("Open positions", _open(result, write)))
     if options.get("band"):
         low, high = options["band"]
         rows.append(("PnL band", [f"pessimistic {write(low)} · optimistic {write(high)}"]))
     warnings = _warnings(result, figures, options)
     if warnings:
         rows.append(("Warnings", warnings))
-    rows.append(("Made with", _choices(options)))
+    rows.append(("Made with", choices(options)))
+    return rows
+
+
+def figure_rows(figures: pd.Series[Any], period: str, currency: str) -> list[_Row]:
+    """Return the lines of a run's figures; those that it does not have are left out."""
+
+    def write(value: float) -> str:
+        return amount(value, currency)
+
+    rows: list[_Row] = [
+        ("Period", [period]),
+        ("Capital", [write(figures["capital"])]),
+        ("Final equity", [write(figures["final_equity"])]),
+        ("PnL", [f"{write(figures['pnl'])} ({_percent(figures['return_pct'])}), charges paid"]),
+    ]
+    if "max_drawdown" in figures:
+        fall = f"{write(figures['max_drawdown'])} ({_percent(figures['max_drawdown_pct'])})"
+        days = _count(figures["max_drawdown_days"], "day")
+        rows.append(("Max drawdown", [f"{fall}, {days}"]))
+    rows.append(("Trades", [_trades(figures)]))
+    rows.append(("Charges", [write(figures["charges"])]))
+    if "slippage_cost" in figures:
+        pnl, cost = figures["pnl"], figures["slippage_cost"]
+        lines = [
+            f"0× {write(pnl + cost)} · 1× {write(pnl)} · 2× {write(pnl - cost)}",
+            "(0× and 2× are approximate: the same trades at other prices)",
+        ]
+        rows += [("Slippage cost", [write(cost)]), ("PnL by slippage", lines)]
     return rows
 
 
@@ -222,6 +232,8 @@ def _warnings(result: Result, figures: pd.Series[Any], options: Mapping[str, Any
         lines.append(f"{_count(figures['rejected_orders'], 'order')} rejected")
     if figures["stale_waits"]:
         lines.append(f"{_count(figures['stale_waits'], 'order')} had to wait for a live price")
+    if options.get("unsaved"):
+        lines.append(options["unsaved"])
     return lines
 
 
@@ -248,7 +260,8 @@ _UNSAID = {
 }  # said only where they are otherwise
 
 
-def _choices(options: Mapping[str, Any]) -> list[str]:
+def choices(options: Mapping[str, Any]) -> list[str]:
+    """Say which choices a run was made with."""
     said = []
     for name, default in _DEFAULTS.items():
         given = options.get(name)

@@ -19,11 +19,14 @@ import pandas as pd
 from bestbt.engine.contract import Contract
 from bestbt.engine.grid import Grid
 from bestbt.engine.order import Fill
+from bestbt.engine.portfolio import Posting
+from bestbt.engine.position import Match
 from bestbt.engine.result import Result
 from bestbt.units import MONEY_SCALE, Ordinal, Qty, RawMoney
 
 __all__ = [
     "OpenLot",
+    "Shares",
     "charges_by_fill",
     "charges_by_match",
     "cycles",
@@ -35,6 +38,7 @@ __all__ = [
     "open_lots",
     "open_positions",
     "orders",
+    "trade_rows",
     "trades",
 ]
 
@@ -53,40 +57,86 @@ class OpenLot(NamedTuple):
 # Charges, shared exactly. In integers, so that what is handed out adds up to what was booked.
 
 
-def charges_by_fill(result: Result) -> list[RawMoney]:
-    """Raw charges of each fill, with its share of the corrections booked at the day's end.
+class Shares:
+    """What each fill has been charged, and how that is shared out by quantity.
+
+    It is told the fills of whole sessions in booking order, and then asked for round trips in
+    theirs.
 
     A tax that is rounded per contract and day is corrected once a day; the correction is shared
     over that contract's fills of the day that paid the tax, in proportion to what they paid.
+
+    Attributes
+    ----------
+    by_fill : list of int
+        Raw charges by fill id; they add up to the run's charges exactly.
+    """
+
+    def __init__(self, grid: Grid) -> None:
+        self.by_fill: list[RawMoney] = []
+        self._taken: list[int] = []
+        self._grid = grid
+
+    def book(self, fills: Sequence[Fill], ledger: Sequence[Posting]) -> None:
+        """Take the next fills and the postings of their sessions."""
+        self.by_fill += [0] * len(fills)
+        self._taken += [0] * len(fills)
+        corrections = []
+        for posting in ledger:
+            if posting.account in _CASH:
+                continue
+            if posting.fill is not None:
+                self.by_fill[posting.fill] -= posting.amount
+            else:
+                corrections.append(posting)
+        if not corrections:
+            return
+        session = self._grid.session
+        by_day: dict[tuple[int, Contract | None], list[Fill]] = {}
+        for fill in fills:
+            by_day.setdefault((session(fill.bar), fill.contract), []).append(fill)
+        for posting in corrections:
+            paid = by_day[session(posting.bar), posting.contract]
+            weights = [fill.raw_charges.get(posting.account, 0) for fill in paid]
+            if not any(weights):  # a fee model may correct a charge that no fill has carried
+                weights = [abs(fill.qty) for fill in paid]
+            for fill, part in zip(paid, _split(-posting.amount, weights), strict=True):
+                self.by_fill[fill.id] += part
+
+    def of(self, match: Match) -> RawMoney:
+        """Take a round trip's share of both its fills' charges."""
+        units = abs(match.qty)
+        return self._take(match.entry, units) + self._take(match.exit, units)
+
+    def rest(self, fill: Fill) -> OpenLot | None:
+        """Take what is left of a fill when all round trips have been taken."""
+        left = abs(fill.qty) - self._taken[fill.id]
+        if not left:
+            return None
+        return OpenLot(fill, left if fill.qty > 0 else -left, self._take(fill, left))
+
+    def _take(self, fill: Fill, units: int) -> RawMoney:
+        before = self._taken[fill.id]
+        after = self._taken[fill.id] = before + units
+        size, charges = abs(fill.qty), self.by_fill[fill.id]
+        return charges * after // size - charges * before // size
+
+
+def _shares(result: Result) -> Shares:
+    shares = Shares(result.grid)
+    shares.book(result.fills, result.ledger)
+    return shares
+
+
+def charges_by_fill(result: Result) -> list[RawMoney]:
+    """Raw charges of each fill, with its share of the corrections booked at the day's end.
 
     Returns
     -------
     list of int
         By fill id; they add up to the run's charges exactly.
     """
-    total = [0] * len(result.fills)
-    corrections = []
-    for posting in result.ledger:
-        if posting.account in _CASH:
-            continue
-        if posting.fill is not None:
-            total[posting.fill] -= posting.amount
-        else:
-            corrections.append(posting)
-    if not corrections:
-        return total
-    session = result.grid.session
-    by_day: dict[tuple[int, Contract | None], list[Fill]] = {}
-    for fill in result.fills:
-        by_day.setdefault((session(fill.bar), fill.contract), []).append(fill)
-    for posting in corrections:
-        paid = by_day[session(posting.bar), posting.contract]
-        weights = [fill.raw_charges.get(posting.account, 0) for fill in paid]
-        if not any(weights):  # a fee model may correct a charge that no fill has carried
-            weights = [abs(fill.qty) for fill in paid]
-        for fill, part in zip(paid, _split(-posting.amount, weights), strict=True):
-            total[fill.id] += part
-    return total
+    return _shares(result).by_fill
 
 
 def _split(total: int, weights: Sequence[int]) -> Iterator[int]:
@@ -103,35 +153,18 @@ def _split(total: int, weights: Sequence[int]) -> Iterator[int]:
         given = upto
 
 
-def _share(result: Result) -> tuple[list[RawMoney], list[OpenLot]]:
-    """Raw charges of each match, and the lots still held with theirs, pro rata by quantity."""
-    raw = charges_by_fill(result)
-    taken = [0] * len(raw)
-
-    def take(fill: Fill, units: int) -> RawMoney:
-        before = taken[fill.id]
-        after = taken[fill.id] = before + units
-        size, charges = abs(fill.qty), raw[fill.id]
-        return charges * after // size - charges * before // size
-
-    matched = [take(m.entry, abs(m.qty)) + take(m.exit, abs(m.qty)) for m in result.matches]
-    lots = []
-    for fill in result.fills:
-        left = abs(fill.qty) - taken[fill.id]
-        if left:
-            signed = left if fill.qty > 0 else -left
-            lots.append(OpenLot(fill, signed, take(fill, left)))
-    return matched, lots
-
-
 def charges_by_match(result: Result) -> list[RawMoney]:
     """Raw charges of each of `result.matches`: its share of both fills' charges, by quantity."""
-    return _share(result)[0]
+    shares = _shares(result)
+    return [shares.of(match) for match in result.matches]
 
 
 def open_lots(result: Result) -> list[OpenLot]:
     """What is still held, oldest first."""
-    return _share(result)[1]
+    shares = _shares(result)
+    for match in result.matches:
+        shares.of(match)
+    return [lot for lot in map(shares.rest, result.fills) if lot is not None]
 
 
 def flat_to_flat(result: Result) -> list[list[Fill]]:
@@ -297,18 +330,22 @@ def trades(result: Result) -> pd.DataFrame:
       side  entry_price  exit_price    pnl exit_reason
     0  BUY          4.0         2.0 -100.0  settlement
     """
-    rows = result.matches
+    return trade_rows(result.grid, result.matches, charges_by_match(result))
+
+
+def trade_rows(grid: Grid, rows: Sequence[Match], raw_charges: Iterable[RawMoney]) -> pd.DataFrame:
+    """Rows of `trades` for some of the matches, with the raw charges of each."""
     return pd.DataFrame(
         {
             "symbol": _texts(m.entry.contract.name for m in rows),
             "side": _texts(_side(m.qty) for m in rows),
             "qty": _units(m.qty for m in rows),
-            "entry_time": _bars(result.grid, (m.entry.bar for m in rows)),
+            "entry_time": _bars(grid, (m.entry.bar for m in rows)),
             "entry_price": _floats(m.entry.price for m in rows),
-            "exit_time": _bars(result.grid, (m.exit.bar for m in rows)),
+            "exit_time": _bars(grid, (m.exit.bar for m in rows)),
             "exit_price": _floats(m.exit.price for m in rows),
             "pnl": _money(m.raw_pnl for m in rows),
-            "charges": _money(charges_by_match(result)),
+            "charges": _money(raw_charges),
             "exit_reason": _texts(_why(m.exit) for m in rows),
             "group": _texts("" for _ in rows),
             "tag": _texts(m.entry.tag for m in rows),
@@ -390,8 +427,13 @@ def _gross(result: Result) -> npt.NDArray[np.int64]:
     return result.equity() - result.capital + np.cumsum(charged[:-1])
 
 
-def ledger(result: Result) -> pd.DataFrame:
+def ledger(result: Result, before: RawMoney = 0) -> pd.DataFrame:
     """Every posting: cash is moved by these and by nothing else.
+
+    Parameters
+    ----------
+    before
+        Raw cash before the first of them.
 
     Returns
     -------
@@ -418,7 +460,7 @@ def ledger(result: Result) -> pd.DataFrame:
             "account": _texts(p.account for p in rows),
             "symbol": _texts(p.contract.name if p.contract else "" for p in rows),
             "amount": amounts / MONEY_SCALE,
-            "cash": np.cumsum(amounts) / MONEY_SCALE,
+            "cash": (before + np.cumsum(amounts)) / MONEY_SCALE,
             "fill": _counts(p.fill for p in rows),
         }
     )

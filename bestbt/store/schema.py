@@ -6,7 +6,7 @@
     index_contract   ─┘──< index_close   official closes, for settlement
     futures_contract  ──< futures_settlement   the price of each day at which it was settled
     imports              one row per imported file, with its quality report
-    runs ──< run_orders, run_fills
+    runs ──< run_orders, run_fills, run_trades, run_ledger, run_log
     store_info           which version of these tables this is
 
 Times are UTC nanoseconds. Whole numbers stand before the blobs in a segment's row, so that
@@ -53,7 +53,10 @@ __all__ = [
     "OptionsSegment",
     "Run",
     "RunFill",
+    "RunLedger",
+    "RunLog",
     "RunOrder",
+    "RunTrade",
     "StoreInfo",
 ]
 
@@ -260,7 +263,11 @@ class Import(Base):
 
 
 class Run(Base):
-    """A saved run: what is needed to say what it was and to make it again."""
+    """A saved run: what is needed to say what it was and to make it again.
+
+    Its record is there from its start; `hash`, `stats` and the equity of every bar come at its
+    end. A run that is `running` and whose `writer` is gone was killed.
+    """
 
     __tablename__ = "runs"
     run_id: Mapped[int] = mapped_column(primary_key=True)
@@ -272,13 +279,36 @@ class Run(Base):
     fingerprint: Mapped[str] = mapped_column(String(64))
     hash: Mapped[str] = mapped_column(String(64))
     stats: Mapped[dict[str, Any]]
+    state: Mapped[str] = mapped_column(String(10), server_default="finished")
+    writer: Mapped[str] = mapped_column(
+        String(300), server_default=""
+    )  # the process, while it runs
+    seen: Mapped[int] = mapped_column(BigInteger, server_default="0")  # when it last wrote
+    played_to: Mapped[int | None] = mapped_column(BigInteger)  # end of the newest bar in it
+    failure: Mapped[str | None]
+    curve: Mapped[bytes | None]  # equity: of session ends while it runs, then of every bar
 
 
-class RunOrder(Base):
+class _RunRow(Base):
+    """A row of one of a run's tables, as the run shows it; `number` is its place there."""
+
+    __abstract__ = True
+
+    @declared_attr
+    def run_id(cls) -> Mapped[int]:
+        """Return the run it belongs to."""
+        return mapped_column(ForeignKey("runs.run_id"), primary_key=True)
+
+
+class _NumberedRow(_RunRow):
+    __abstract__ = True
+    number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+
+
+class RunOrder(_RunRow):
     """An order of a saved run."""
 
     __tablename__ = "run_orders"
-    run_id: Mapped[int] = mapped_column(ForeignKey("runs.run_id"), primary_key=True)
     id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     time: Mapped[int] = mapped_column(BigInteger)
     symbol: Mapped[str] = mapped_column(String(80))
@@ -290,16 +320,14 @@ class RunOrder(Base):
     tif: Mapped[str] = mapped_column(String(10))
     status: Mapped[str] = mapped_column(String(20))
     reason: Mapped[str]
-    group: Mapped[str | None] = mapped_column(String(200))
-    tag: Mapped[str | None] = mapped_column(String(200))
+    group: Mapped[str | None]
+    tag: Mapped[str | None]
 
 
-class RunFill(Base):
-    """A fill of a saved run, numbered in booking order."""
+class RunFill(_NumberedRow):
+    """A fill of a saved run, in booking order."""
 
     __tablename__ = "run_fills"
-    run_id: Mapped[int] = mapped_column(ForeignKey("runs.run_id"), primary_key=True)
-    number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     time: Mapped[int] = mapped_column(BigInteger)
     symbol: Mapped[str] = mapped_column(String(80))
     side: Mapped[str] = mapped_column(String(4))
@@ -310,8 +338,48 @@ class RunFill(Base):
     reason: Mapped[str]
     kind: Mapped[str] = mapped_column(String(20))
     order_id: Mapped[int | None]
-    group: Mapped[str | None] = mapped_column(String(200))
-    tag: Mapped[str | None] = mapped_column(String(200))
+    group: Mapped[str | None]
+    tag: Mapped[str | None]
+
+
+class RunTrade(_NumberedRow):
+    """A closed trade of a saved run, in order of exit."""
+
+    __tablename__ = "run_trades"
+    symbol: Mapped[str] = mapped_column(String(80))
+    side: Mapped[str] = mapped_column(String(4))
+    qty: Mapped[int] = mapped_column(BigInteger)
+    entry_time: Mapped[int] = mapped_column(BigInteger)
+    entry_price: Mapped[float]
+    exit_time: Mapped[int] = mapped_column(BigInteger)
+    exit_price: Mapped[float]
+    pnl: Mapped[float]
+    charges: Mapped[float]
+    exit_reason: Mapped[str]
+    group: Mapped[str | None]
+    tag: Mapped[str | None]
+
+
+class RunLedger(_NumberedRow):
+    """A posting of a saved run."""
+
+    __tablename__ = "run_ledger"
+    time: Mapped[int] = mapped_column(BigInteger)
+    account: Mapped[str]
+    symbol: Mapped[str] = mapped_column(String(80))
+    amount: Mapped[float]
+    cash: Mapped[float]
+    fill: Mapped[int | None]
+
+
+class RunLog(_NumberedRow):
+    """A line of a saved run's log."""
+
+    __tablename__ = "run_log"
+    time: Mapped[int] = mapped_column(BigInteger)
+    kind: Mapped[str] = mapped_column(String(40))
+    text: Mapped[str]
+    values: Mapped[dict[str, Any]]
 
 
 # --- one kind of contract ----------------------------------------------------------------------

@@ -30,6 +30,8 @@ from bestbt.store.importers.index_closes import Closes
 from bestbt.store.plans import allowed_memory, parse_loading
 from bestbt.store.quality import Dealt, QualityReport
 from bestbt.store.reading import Reader, Stored, exchange_for
+from bestbt.store.run_writer import RunWriter
+from bestbt.store.runs import StoredRun, delete_run, list_runs, open_run
 from bestbt.store.sanitise import Calendar, Sheet, local_days, sanitise
 from bestbt.store.schema import (
     KINDS,
@@ -37,13 +39,10 @@ from bestbt.store.schema import (
     Base,
     FuturesSettlement,
     Import,
-    Run,
-    RunFill,
-    RunOrder,
     StoreInfo,
 )
 from bestbt.store.slabs import Slabs
-from bestbt.store.writer import Importing, earlier_import, save_run
+from bestbt.store.writer import Importing, earlier_import
 from bestbt.units import DAY, MINUTE, POINTS, SECOND, Ns, RawPrice
 
 __all__ = ["Store"]
@@ -645,75 +644,34 @@ class Store:
 
     # --- runs ----------------------------------------------------------------------------------
 
-    def save_run(
-        self,
-        name: str,
-        *,
-        source: str,
-        parameters: Mapping[str, Any],
-        options: Mapping[str, Any],
-        fingerprint: str,
-        hash: str,
-        stats: Mapping[str, Any],
-        orders: Sequence[Mapping[str, Any]] = (),
-        fills: Sequence[Mapping[str, Any]] = (),
-    ) -> int:
-        """Save a run and return its number.
-
-        *parameters*, *options* and *stats* are plain JSON values; *orders* and *fills* are rows
-        with the columns of `RunOrder` and `RunFill`, times in UTC ns.
-        """
-        row = {
-            "name": name,
-            "source": source,
-            "parameters": dict(parameters),
-            "options": dict(options),
-            "fingerprint": fingerprint,
-            "hash": hash,
-            "stats": dict(stats),
-        }
-        with writing(self.engine).begin() as connection:
-            return save_run(connection, row, orders, fills)
+    def run_writer(self, record: Mapping[str, Any]) -> RunWriter:
+        """Return a writer of a new run: its name, source, parameters, options, fingerprint."""
+        return RunWriter(self.engine, record)
 
     def runs(self) -> pd.DataFrame:
-        """Return saved runs, oldest first: all but their source."""
-        table: Any = Run.__table__
-        names = [
-            "run_id",
-            "name",
-            "created",
-            "parameters",
-            "options",
-            "fingerprint",
-            "hash",
-            "stats",
-        ]
-        with self.engine.connect() as connection:
-            asked = select(*(table.c[n] for n in names)).order_by(table.c.run_id)
-            rows = [dict(r) for r in connection.execute(asked).mappings()]
-        for row in rows:
-            row["created"] = self._stamp(row["created"])
-        return pd.DataFrame(rows, columns=names)
+        """Return saved runs, oldest first: all but their source and their tables.
 
-    def saved_run(self, run_id: int) -> tuple[dict[str, Any], pd.DataFrame, pd.DataFrame]:
-        """Return a saved run's record, orders and fills."""
-        run, orders, fills = (t.__table__ for t in (Run, RunOrder, RunFill))
-        with self.engine.connect() as connection:
-            row = connection.execute(select(run).where(run.c.run_id == run_id)).mappings().first()
-            if row is None:
-                raise UsageError(f"No run {run_id} is saved; `store.runs()` lists those that are.")
-            tables = [
-                pd.DataFrame(
-                    connection.execute(
-                        select(t).where(t.c.run_id == run_id).order_by(*t.primary_key)
-                    )
-                    .mappings()
-                    .all(),
-                    columns=t.c.keys(),
-                )
-                for t in (orders, fills)
-            ]
-        return dict(row), tables[0], tables[1]
+        Returns
+        -------
+        DataFrame
+            run_id, name, created, state (see `StoredRun`), played_to (end of the newest bar stored;
+            NaT before the first), parameters, options, fingerprint, hash, stats.
+        """
+        return list_runs(self.engine, self.market.tz)
+
+    def open_run(self, which: int | str) -> StoredRun:
+        """Return a saved run by its number or its name (of that name the newest).
+
+        Raises
+        ------
+        UsageError
+            If there is none.
+        """
+        return open_run(self.engine, which, self.market.tz)
+
+    def delete_run(self, which: int | str) -> StoredRun:
+        """Delete a saved run and return what it was; one that is being played is refused."""
+        return delete_run(self.engine, which, self.market.tz)
 
     # --- small things --------------------------------------------------------------------------
 

@@ -1,9 +1,8 @@
-"""Everything that changes a store: an import in one transaction, and saved runs."""
+"""Putting prices into a store: an import in one transaction."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import date
 from typing import Any
@@ -25,14 +24,11 @@ from bestbt.store.schema import (
     Import,
     IndexClose,
     Kind,
-    Run,
-    RunFill,
-    RunOrder,
 )
 from bestbt.store.segments import Bars, checked, merge, pack, unpack
 from bestbt.units import MINUTE, Ns, RawPrice
 
-__all__ = ["Importing", "earlier_import", "save_run"]
+__all__ = ["Importing", "earlier_import"]
 
 _BATCH = 256  # segments written by one statement
 
@@ -291,23 +287,6 @@ class Importing:
                 "synthetic": self._synthetic,
             },
         )
-
-
-def save_run(
-    connection: Connection,
-    run: Mapping[str, Any],
-    orders: Sequence[Mapping[str, Any]],
-    fills: Sequence[Mapping[str, Any]],
-) -> int:
-    """Store a run with its orders and fills; return its key."""
-    made = connection.execute(_table(Run).insert(), {"created": time.time_ns(), **run})
-    run_id = int(made.inserted_primary_key[0])  # type: ignore[index]
-    if orders:
-        connection.execute(_table(RunOrder).insert(), [{"run_id": run_id, **o} for o in orders])
-    if fills:
-        numbered = [{"run_id": run_id, "number": i, **f} for i, f in enumerate(fills)]
-        connection.execute(_table(RunFill).insert(), numbered)
-    return run_id
 
 
 def _lot(spec: ContractSpec, stored: int) -> int:

@@ -64,7 +64,7 @@ class Header:
         self._pause.disabled = self._stop.disabled = over
 
     def tell(self, text: str, problem: str = "") -> None:
-        """Write the status line; *problem* is one of the view itself."""
+        """Write the status line; *problem* is one of the view itself, or of saving the run."""
         note = f' <span class="bt-problem">{escape(problem)}</span>' if problem else ""
         self._status.value = f"<span>{escape(text)}</span>{note}"
 

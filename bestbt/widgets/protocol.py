@@ -134,6 +134,10 @@ class Viewable(Protocol):
         """Why it failed: the message and, for the strategy's errors, its traceback."""
 
     @property
+    def unsaved(self) -> str | None:
+        """Why it is not in the store though it was to be; None where all is well."""
+
+    @property
     def capital(self) -> Money:
         """Money at the start."""
 

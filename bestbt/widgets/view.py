@@ -86,7 +86,8 @@ class RunView(widgets.VBox):  # type: ignore[misc]
         self._publisher.post("wake", self._wake)
 
     def _wake(self) -> None:
-        if self._problem:  # it may come of reading the run while it was moved: draw it anew
+        # A problem may come of reading the run while it was moved: draw it anew.
+        if self._problem or self._run.unsaved:
             self._problem, self._shown = "", None
         if self._over:
             self._over, self._shown = False, None
@@ -130,7 +131,7 @@ class RunView(widgets.VBox):  # type: ignore[misc]
         run = self._run
         state, progress = run.state, run.progress
         self._header.draw(state, progress)
-        self._header.tell(status(state, progress, run.currency), self._problem)
+        self._header.tell(status(state, progress, run.currency), self._problem or run.unsaved or "")
         if not self._over:
             self._panel.value = live_html(progress, run.currency)
         elif run.failure is not None:

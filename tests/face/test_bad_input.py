@@ -335,7 +335,7 @@ def test_a_server_is_for_later() -> None:
 
 
 def test_a_saved_run_that_is_not_there(store: Store) -> None:
-    told = message(UsageError, lambda: store.saved_run(99))
+    told = message(UsageError, lambda: store.open_run(99))
     assert told == "No run 99 is saved; `store.runs()` lists those that are."
 
 

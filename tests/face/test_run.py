@@ -282,20 +282,15 @@ def test_a_saved_run_comes_back(own: Path) -> None:
     store.close()
 
     store = Store.open(own)
-    record, orders, fills = store.saved_run(number)
-    assert (record["name"], record["hash"]) == ("morning", run.hash)
-    assert "class ShortStraddle(Strategy):" in record["source"]
-    assert record["parameters"] == {"stop": "'30%'"}
-    assert record["options"]["symbols"] == ["NIFTY"]
-    assert record["options"]["start"] == DAY
-    assert record["options"]["end"] == "2024-01-05"
-    assert record["options"]["slippage"] == 0
-    assert record["stats"]["pnl"] == pytest.approx(run.stats["pnl"])
-    assert list(fills["symbol"]) == list(run.fills["symbol"])
-    assert list(fills["price"]) == list(run.fills["price"])
-    assert list(pd.to_datetime(fills["time"], utc=True)) == list(run.fills["time"])
-    assert list(orders["status"]) == list(run.orders["status"])
-    assert len(orders) == len(run.orders)
+    kept = store.open_run(number)
+    assert (kept.name, kept.state, kept.hash) == ("morning", "finished", run.hash)
+    assert "class ShortStraddle(Strategy):" in kept.source
+    assert kept.parameters == {"stop": "'30%'"}
+    assert kept.options["symbols"] == ["NIFTY"]
+    assert kept.options["start"] == DAY
+    assert kept.options["end"] == "2024-01-05"
+    assert kept.options["slippage"] == 0
+    assert kept.title == run.title
     assert list(store.runs()["run_id"]) == [number]
     store.close()
 
@@ -306,16 +301,15 @@ def test_a_run_without_trades_is_saved_too(own: Path) -> None:
             pass
 
     store = Store.open(own)
-    number = Backtest(Idle, store, "NIFTY").run().save("nothing")
-    record, orders, fills = store.saved_run(number)
-    assert (record["stats"]["trades"], len(orders), len(fills)) == (0, 0, 0)
+    kept = store.open_run(Backtest(Idle, store, "NIFTY").run().save("nothing"))
+    assert (kept.stats["trades"], len(kept.orders), len(kept.fills)) == (0, 0, 0)
     store.close()
 
 
 def test_an_unfinished_run_is_not_saved(own: Path) -> None:
     store = Store.open(own)
     run = Backtest(Once, store, "NIFTY").step(30)
-    with pytest.raises(UsageError, match="The run is paused; only one played to its end"):
+    with pytest.raises(UsageError, match="The run is paused; only one that has ended"):
         run.save("half")
     assert len(store.runs()) == 0
     store.close()

@@ -9,8 +9,9 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from pandas.testing import assert_frame_equal
 
-from bestbt import Run, Store, magics
+from bestbt import Run, magics
 from bestbt.errors import (
     CellError,
     ContractNotFound,
@@ -111,31 +112,44 @@ def test_step_opens_paused_before_the_first_bar(notebook: Notebook) -> None:
     assert len(run.orders) >= 2  # 09:20 has passed
 
 
-def test_a_finished_run_is_saved_and_listed(writing: Notebook, own: Path) -> None:
+def test_a_run_is_saved_listed_shown_and_deleted(writing: Notebook, own: Path) -> None:
     assert writing(cell("--save morning")).error is None
+    run = writing.names["run"]
     listed = writing("%bestbt runs").value
-    assert list(listed) == ["run_id", "name", "created", "hash"]
     assert list(listed["name"]) == ["morning"]
-    assert listed["hash"][0] == writing.names["run"].hash
-    record, orders, fills = Store.open(own).saved_run(int(listed["run_id"][0]))
-    assert record["source"].strip() == STRADDLE.strip()
-    assert (len(orders), len(fills)) == (
-        len(writing.names["run"].orders),
-        len(writing.names["run"].fills),
-    )
+    assert list(listed["state"]) == ["finished"]
+    assert listed["hash"][0] == run.hash
+    shown = writing("%bestbt runs show morning")
+    assert shown.value.source.strip() == STRADDLE.strip()
+    assert_frame_equal(shown.value.fills, run.fills)
+    assert run.title in shown.told
+    both = writing("%bestbt runs compare 1 morning").value
+    assert (both["difference"].dropna() == 0).all()
+    assert "deleted" in writing("%bestbt runs delete 1").told
+    assert len(writing("%bestbt runs").value) == 0
+    refused(writing("%bestbt runs show morning"), UsageError, "there is none yet")
 
 
-@pytest.mark.parametrize("options", ["--save x", "--save x --step --wait"])
-def test_save_is_refused_where_it_could_not_be_done(notebook: Notebook, options: str) -> None:
-    answer = notebook(f"%%backtest NIFTY --no-view {options}\n" + STRADDLE)
-    refused(answer, UsageError, "--wait", "run.save('x')")
+def test_a_run_that_is_opened_to_be_stepped_is_saved_from_its_start(writing: Notebook) -> None:
+    answer = writing("%%backtest NIFTY --no-view --step --save slow\n" + STRADDLE)
+    assert answer.error is None
+    writing("run.bt.step(30); run.bt.recorder.wait()")
+    kept = writing("%bestbt runs show slow").value
+    assert kept.state == "paused"
+    assert_frame_equal(kept.orders, writing.names["run"].orders)
 
 
-def test_a_run_paused_while_its_cell_waits_is_not_saved(writing: Notebook) -> None:
+@pytest.mark.parametrize("name", ["12", "''", "x" * 201])
+def test_a_name_that_cannot_be_one_is_refused(notebook: Notebook, name: str) -> None:
+    refused(notebook(cell(f"--save {name}")), UsageError, "name")
+
+
+def test_a_run_paused_while_its_cell_waits_is_kept_as_far_as_it_is(writing: Notebook) -> None:
     writing("def pause(): get_ipython().user_ns['run'].pause()")
     body = "class Pausing(Strategy):\n    def on_bar(self):\n        pause()\n"
-    refused(writing(cell("--save half", body=body)), UsageError, "The run is paused; only one")
-    assert len(writing("%bestbt runs").value) == 0
+    assert writing(cell("--save half", body=body)).error is None
+    writing("run.bt.recorder.wait()")
+    assert list(writing("%bestbt runs").value["state"]) == ["paused"]
 
 
 def test_without_wait_the_cell_returns_while_the_run_goes_on(notebook: Notebook) -> None:

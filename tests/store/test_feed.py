@@ -222,29 +222,6 @@ def test_synthetic_is_marked(week: Store) -> None:
     assert not week.synthetic("BANKNIFTY")
 
 
-def test_runs_are_saved_and_listed(store: Store) -> None:
-    order = {
-        **{"id": 1, "time": 5, "symbol": "NIFTY 2024-02-08 22000 CE", "side": "SELL"},
-        **{"type": "market", "qty": 50, "price": None, "trigger": None, "tif": "day"},
-        **{"status": "filled", "reason": "", "group": None, "tag": None},
-    }
-    fill = {
-        **{"time": 6, "symbol": order["symbol"], "side": "SELL", "qty": 50, "price": 100.5},
-        **{"slippage": 0.5, "charges": 21.3, "reason": "open", "kind": "entry", "order_id": 1},
-        **{"group": "straddle", "tag": None},
-    }
-    record: dict[str, Any] = {"source": "class S: ...", "parameters": {"stop": "25%"}}
-    record |= {"options": {"fees": "none"}, "fingerprint": "f", "hash": "h", "stats": {"pnl": 1.5}}
-    number = store.save_run("first", **record, orders=[order], fills=[fill, fill])
-    assert store.runs()[["run_id", "name"]].to_numpy().tolist() == [[number, "first"]]
-    row, orders, fills = store.saved_run(number)
-    assert row["parameters"] == {"stop": "25%"}
-    assert len(orders) == 1
-    assert fills["number"].tolist() == [0, 1]
-    with pytest.raises(UsageError, match=r"store\.runs"):
-        store.saved_run(number + 1)
-
-
 @pytest.mark.parametrize("minutes", [1, 5, 15])
 def test_a_contract_is_listed_with_the_bar_that_holds_its_first_price(
     week: Store, minutes: int

@@ -97,6 +97,7 @@ class FakeRun:
         self.state: RunState = "running"
         self.done = threading.Event()
         self.failure: str | None = None
+        self.unsaved: str | None = None
         self.calls: list[str] = []
         self.noted: list[tuple[Any, ...]] = []  # rows of the log
         self._go = threading.Event()
