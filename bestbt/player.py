@@ -39,7 +39,7 @@ class Player:
     error : BaseException or None
         What the strategy raised.
     moving : callable
-        Called whenever the simulation begins to be moved; it returns at once.
+        Called whenever the simulation begins to be moved, and at its end; it returns at once.
     """
 
     def __init__(self, simulation: Simulation) -> None:
@@ -229,6 +229,7 @@ class Player:
             self.error = None
         self.done.set()
         self._idle.set()
+        self.moving()
 
     def _break_off(self) -> None:
         while not self.done.wait(_GRACE):

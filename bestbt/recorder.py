@@ -268,18 +268,20 @@ class Recorder:
         feeder = simulation.feeder
         if self.run_id is None:
             return (facts, {}, None), True  # the record first
-        if self._books is None or self._books.feeder is not feeder:
-            self._books = _Books(feeder)
+        books, self._books = self._books, None  # what ends in between is made anew, from the start
+        if books is None or books.feeder is not feeder:
+            books = _Books(feeder)
         closed = list(feeder.closed)  # before the result: that has all of these sessions then
         result = simulation.result
         if simulation.feeder is not feeder or simulation.desk is not feeder.desk:
             return (self._written or facts, {}, None), True  # it is being rewound
-        news, pieces, changed, more = self._books.next(closed, result, standing)
+        news, pieces, changed, more = books.next(closed, result, standing)
         facts |= news
         if standing and not more:
             facts["state"] = state
             if over:
                 facts |= self._closing(result)
+        self._books = books
         return (facts, pieces, changed), more
 
     def _closing(self, result: Result) -> dict[str, Any]:

@@ -107,8 +107,10 @@ class RunWriter:
 
     def _touch(self, connection: Connection, facts: Mapping[str, Any]) -> int:
         table: Any = Run.__table__
+        facts = facts if self.run_id is not None else {**self._record, **facts}
+        facts = {k: v if isinstance(v, bytes) else _json(v) for k, v in facts.items()}
         if self.run_id is None:
-            made = connection.execute(insert(table), {**self._record, **facts})
+            made = connection.execute(insert(table), facts)
             return int(made.inserted_primary_key[0])  # type: ignore[index]
         done = connection.execute(update(table).where(table.c.run_id == self.run_id), facts)
         if not done.rowcount:
@@ -119,7 +121,7 @@ class RunWriter:
 def _replace(
     connection: Connection, table: Any, run_id: int, number: int, frame: pd.DataFrame
 ) -> None:
-    order = list(table.primary_key)[1]  # behind the run's number
+    order = table.c.id if "id" in table.c else table.c.number
     connection.execute(delete(table).where(table.c.run_id == run_id, order >= number))
     if len(frame):
         if order.name not in frame:
@@ -155,7 +157,7 @@ def _text(value: str) -> str:
 
 
 def _json(value: Any) -> Any:
-    """Return a value of a log line as JSON; what has no place there becomes text."""
+    """Return a value as JSON and every database take it; what has no place there becomes text."""
     if isinstance(value, np.generic):
         value = value.item()
     if isinstance(value, float) and not np.isfinite(value):

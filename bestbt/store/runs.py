@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from sqlalchemy import Engine, delete, select
+from sqlalchemy import JSON, Double, Engine, Integer, delete, select
 
 from bestbt.errors import UsageError, did_you_mean
 from bestbt.store.dialects import writing
@@ -232,11 +232,10 @@ def _column(column: Any, values: list[Any], tz: str) -> Any:
     """Return stored values as the run's tables have them: the same types."""
     if column.name == "time" or column.name.endswith("_time"):
         return _times(values, tz)
-    kind = column.type.python_type
-    if kind is dict:
+    if isinstance(column.type, JSON):
         return pd.Series(values, dtype=object)
-    if kind is float:
+    if isinstance(column.type, Double):
         return np.array(values, dtype=np.float64)
-    if kind is int:
+    if isinstance(column.type, Integer):
         return pd.Series(values, dtype="Int64" if column.name == "fill" else "int64")
     return pd.Series(values, dtype=str)

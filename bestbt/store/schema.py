@@ -297,12 +297,12 @@ class _RunRow(Base):
     @declared_attr
     def run_id(cls) -> Mapped[int]:
         """Return the run it belongs to."""
-        return mapped_column(ForeignKey("runs.run_id"), primary_key=True)
+        return mapped_column(ForeignKey("runs.run_id"), primary_key=True, sort_order=-2)
 
 
 class _NumberedRow(_RunRow):
     __abstract__ = True
-    number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False, sort_order=-1)
 
 
 class RunOrder(_RunRow):
