@@ -23,7 +23,7 @@ from bestbt.markets.demo import write_demo
 from bestbt.progress import expiry_bar
 from bestbt.report.saved import saved_summary
 from bestbt.run import Backtest
-from bestbt.saved_runs import RUNS_HELP, runs_verb
+from bestbt.run_verbs import RUNS_HELP, runs_verb
 from bestbt.store.runs import StoredRun
 from bestbt.store.store import Store
 

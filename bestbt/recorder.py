@@ -63,6 +63,10 @@ class _Books:
         self._open: dict[int, tuple[Order, tuple[Any, ...]]] = {}  # orders that may change still
         self._loose = True  # rows behind the sessions done may be stored, and are to go
 
+    def is_up_to(self, feeder: PriceFeeder) -> bool:
+        """Whether no session has ended since the last look; cheap."""
+        return feeder is self.feeder and len(feeder.closed) == self._sessions
+
     def next(
         self, closed: _Closed, result: Result, rest: bool
     ) -> tuple[dict[str, Any], dict[str, Piece], Any, bool]:
@@ -229,11 +233,12 @@ class Recorder:
             except StaleHandle:  # the run was rewound while it was read
                 more = True
             except Exception as error:  # the run goes on, whatever it was; its reader is told
-                tries += 1
-                self._failed(error)
-                more = not standing or tries < _TRIES
-                if more:
-                    time.sleep(min(_RETRY * 2**tries, 2 * _BEAT))
+                more = True
+                if not (standing and self._woken):  # else it was moved while it was read
+                    tries = tries + 1 if standing else 1
+                    self._failed(error)
+                    more = tries < _TRIES
+                    time.sleep(_RETRY * 2**tries if more else 0.0)
             else:
                 tries, self.error = 0, None
             spent = time.thread_time() - began
@@ -268,6 +273,8 @@ class Recorder:
         feeder = simulation.feeder
         if self.run_id is None:
             return (facts, {}, None), True  # the record first
+        if not standing and self._books is not None and self._books.is_up_to(feeder):
+            return (self._written, {}, None), False
         books, self._books = self._books, None  # what ends in between is made anew, from the start
         if books is None or books.feeder is not feeder:
             books = _Books(feeder)

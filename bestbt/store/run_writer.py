@@ -114,7 +114,9 @@ class RunWriter:
             return int(made.inserted_primary_key[0])  # type: ignore[index]
         done = connection.execute(update(table).where(table.c.run_id == self.run_id), facts)
         if not done.rowcount:
-            raise UsageError(f"Run {self.run_id} has been deleted from the store.")
+            raise UsageError(
+                f"Run {self.run_id} has been deleted from the store; save it under another name."
+            )
         return self.run_id
 
 

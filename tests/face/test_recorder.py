@@ -58,9 +58,9 @@ def mine(own: Path) -> Iterator[Store]:
     store.close()
 
 
-def same(stored: StoredRun, run: Run, *, ended: bool = True) -> None:
+def same(stored: StoredRun, run: Run, *, ended: bool = True, told: bool = False) -> None:
     """Every table is the same to the last bit and type."""
-    assert run.unsaved is None
+    assert (run.unsaved is not None) == told
     for name in TABLES:
         assert_frame_equal(getattr(stored, name), texts(getattr(run, name)), check_exact=True)
     if ended:
@@ -343,6 +343,20 @@ def test_a_store_that_is_away_for_a_while_misses_nothing(mine: Store) -> None:
     assert run.unsaved is None
     assert list(run.log["kind"]).count("unsaved") == 1
     same(mine.open_run("late"), run)
+
+
+def test_a_record_that_is_deleted_meanwhile_ends_no_run(
+    mine: Store, impatient: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backtest = Backtest(ShortStraddle, mine, "NIFTY", save="gone")
+    run = backtest.step(500)
+    settled(run)
+    monkeypatch.setattr("bestbt.store.runs.is_writing", lambda *_: False)  # as another machine sees
+    assert mine.delete_run("gone").state == "unfinished"
+    backtest.run_to("2024-01-05 15:30")
+    assert run.unsaved is not None
+    assert "deleted" in run.unsaved
+    same(mine.open_run(run.save("again")), run, told=True)
 
 
 def test_a_run_is_in_the_list_while_it_plays(mine: Store) -> None:

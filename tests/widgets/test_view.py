@@ -62,6 +62,16 @@ def stage(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Stage]]:
         one.view.close()
 
 
+def test_a_run_that_the_store_does_not_take_says_so(stage: Callable[..., Stage]) -> None:
+    it = stage()
+    it.later()
+    assert "Not written" not in it.text
+    it.run.unsaved = "Not written to the store: no room"
+    it.view.wake()
+    it.later()
+    assert it.run.unsaved in it.text
+
+
 def test_the_repr_is_stable(stage: Callable[..., Stage]) -> None:
     it = stage()
     assert repr(it.view) == "<RunView ShortStraddle NIFTY>"
