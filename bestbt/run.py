@@ -656,10 +656,10 @@ class Run:
 
 
 def _choice(value: Any) -> Any:
-    """Return an option as JSON: a function by its name."""
+    """Return an option as JSON: a function or a model by its name."""
     if isinstance(value, str | int | float):
         return value
-    return getattr(value, "__name__", None) or repr(value)
+    return getattr(value, "__name__", type(value).__name__)  # never its repr: it has an address
 
 
 def _source(cls: type) -> str:
