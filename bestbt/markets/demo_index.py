@@ -144,7 +144,7 @@ class Clock:
         if rule.window is not None:
             self.settling = (self.moments > last - rule.window) & (self.moments <= last)
         else:
-            after = int(np.searchsorted(self.moments, midnight + (rule.after or 0)))
+            after = int(np.searchsorted(self.moments, midnight + (rule.after or 0), side="right"))
             self.settling = np.arange(n * FINE) == min(after, n * FINE - 1)
         self.count = int(np.count_nonzero(self.settling))
         self.settled: Floats = np.cumsum(self.settling) / self.count

@@ -7,23 +7,30 @@ rule; a note says something about rows that are stored as they came.
 from __future__ import annotations
 
 import html
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeAlias
+from itertools import zip_longest
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 import pandas as pd
 
-__all__ = ["RULES", "SAMPLES", "Dealt", "Finding", "QualityReport"]
+from bestbt.engine.ports import ContractSpec
+from bestbt.units import Ns
+
+__all__ = ["KEPT", "RULES", "SAMPLES", "Aside", "Dealt", "Finding", "Parsed", "QualityReport"]
 
 Dealt: TypeAlias = Literal["repaired", "quarantined", "noted"]
 SAMPLES = 20  # rows of each finding that are kept in the report, and with it in the store
+KEPT = 10_000  # quarantined rows of each reason that an import keeps in the store; all are counted
 
 RULES: dict[str, str] = {
     # quarantined
     "ragged-row": "the row has more or fewer fields than the header",
     "unreadable-symbol": "the symbol is no contract name",
     "unreadable-time": "the date or time cannot be read",
-    "no-price": "open, high, low or close is missing or no number",
+    "no-price": "no price in the row: the bar is stale",
+    "before-first-price": "no price, and the contract had none before: it is not listed yet",
+    "open-missing": "a close without an open: what an order would have met first is not known",
     "price-not-positive": "a price is zero or negative",
     "price-too-large": "a price is larger than the store can hold",
     "no-schedule": "no sourced session hours for that date",
@@ -36,6 +43,12 @@ RULES: dict[str, str] = {
     "after-expiry": "the bar is later than the contract's expiry",
     "duplicate": "the same bar of the same contract, again with the same values",
     "duplicate-conflict": "the same bar again with other values: the last in the file was stored",
+    "after-print": "the index again, after the one value that follows the closing auction",
+    "stale-day": "the contract's day repeats an earlier one of the file, bar for bar",
+    "frozen": "the index stood still for ten bars or more: it was not disseminated",
+    "spike": "the bar lies far from the bars beside it, which agree: no trade was there",
+    "off-chain": "the option's price is far outside what the index or the next strikes allow",
+    "spot-off-chain": "the index is more than 3 % from what all its calls and puts say",
     "no-trade": "a bar of a contract with zero volume: no traded price, so the bar is stale",
     "unreadable-name": "a snapshot's path does not say symbol, expiry and time",
     "no-such-expiry": "no contract of the symbol expires on the date named",
@@ -72,14 +85,28 @@ RULES: dict[str, str] = {
     "price-carried": "no trade that day and one quote alone: the last price of that day stands",
     "volume-fell": "the day's volume was lower than before: stored as no growth",
     "symbol-given": "the file's instrument name was replaced by the symbol given",
+    "close-missing": "the close was missing: the open, which traded, stands for it",
+    "extremes-missing": "high or low was missing: those of the other prices stand",
     "extremes-mended": "high or low did not enclose the bar's prices; they were widened to do so",
     "rounded": "prices were rounded to the contract's price unit (floats of a coarser kind)",
     "volume-mended": "volume was missing or negative: stored as 0",
+    "volume-in-lots": "volume was counted in lots: stored in units",
+    "oi-in-lots": "open interest was counted in lots: stored in units",
     "oi-carried": "open interest was missing: the last known one was carried on (0 before any)",
     "sorted": "the row was out of time order in the file",
     "last-second": "times were the bar's last second (…:59): moved to its start",
     "end-stamped": "times were the bar's end, as you said: moved to its start",
+    "end-stamps-seen": "no day has a first bar, each has one at its close: times were the bar's "
+    'end, moved to its start (stamp="start" keeps them)',
     # noted
+    "maybe-spike": "the bar lies off the bars beside it, not far enough to be wrong for sure",
+    "far-extreme": "a high or low alone lies far off; one trade may have been there",
+    "maybe-off-chain": "the price is outside what the index or the next strikes allow, by little",
+    "looks-like-lots": "few of the numbers are whole lots: they may be counted in lots "
+    '(then import with volume="lots" or oi="lots")',
+    "first-bars": "bars of a contract's first session before its first: it has no price there",
+    "quarantine-bounded": "quarantined rows that are counted and not kept: too many of a reason",
+    "readmitted-before": "rows that were taken out of quarantine before",
     "off-tick": "a price is no multiple of the tick; kept as it came",
     "odd-lot-volume": "volume is no multiple of the lot; kept as it came",
     "lot-unknown": "no dated lot is known for the contract: a lot of 1 is assumed",
@@ -102,6 +129,28 @@ RULES: dict[str, str] = {
     "theirs stands",
     "lot-given": "contracts in the store whose lot was not known have the file's now",
 }
+
+
+class Parsed(NamedTuple):
+    """A row as it was understood: contract, UTC start and length of its bar, and its numbers.
+
+    Prices are in currency; a number that was missing is None, one that no row has is absent.
+    """
+
+    spec: ContractSpec
+    start: Ns
+    step: Ns
+    values: dict[str, float | None]
+
+
+class Aside(NamedTuple):
+    """A quarantined row, or a page of them."""
+
+    reason: str
+    line: int | None
+    text: str
+    parsed: Parsed | None = None
+    rows: int = 1
 
 
 @dataclass(slots=True)
@@ -136,6 +185,8 @@ class QualityReport:
         When this file had been imported before (nothing was added), local time; else "".
     remarks
         Sentences for the reader, such as how the format was recognised.
+    aside
+        The first `KEPT` quarantined rows of each reason, on their way to the store.
 
     Examples
     --------
@@ -161,11 +212,33 @@ class QualityReport:
     end: str | None = None
     already: str = ""
     remarks: list[str] = field(default_factory=list)
+    aside: list[Aside] = field(default_factory=list, compare=False, repr=False)
+    _kept: dict[str, int] = field(default_factory=dict, compare=False, repr=False)
+
+    def room(self, reason: str) -> int:
+        """Return how many more rows of a reason are kept."""
+        return KEPT - self._kept.get(reason, 0)
+
+    def _set_aside(self, new: Sequence[Aside]) -> None:
+        if new:
+            kept = new[: self.room(new[0].reason)]
+            self._kept[new[0].reason] = self._kept.get(new[0].reason, 0) + len(kept)
+            self.aside += kept
 
     def add(self, dealt: Dealt, rule: str, rows: int, samples: Iterable[str] = ()) -> None:
-        """Count *rows* under a rule; nothing happens for none."""
+        """Count *rows* under a rule; nothing happens for none.
+
+        Quarantined rows are kept as their samples show them: one of several rows is a page.
+        """
         if not rows:
             return
+        samples = list(samples)
+        if dealt == "quarantined":
+            each = rows // max(len(samples), 1)
+            self._set_aside([Aside(rule, None, text, rows=each) for text in samples])
+        self._count(dealt, rule, rows, samples)
+
+    def _count(self, dealt: Dealt, rule: str, rows: int, samples: Sequence[str]) -> None:
         for found in self.findings:
             if (found.dealt, found.rule) == (dealt, rule):
                 found.rows += rows
@@ -174,11 +247,26 @@ class QualityReport:
         self.findings.append(Finding(dealt, rule, int(rows), list(samples)[:SAMPLES]))
 
     def add_lines(
-        self, dealt: Dealt, rule: str, lines: Iterable[int], show: Callable[[int], str]
+        self,
+        dealt: Dealt,
+        rule: str,
+        lines: Iterable[int],
+        show: Callable[[int], str],
+        parsed: Sequence[Parsed] = (),
     ) -> None:
-        """Count rows by their number in the file; *show* writes one out."""
+        """Count rows by their number in the file; *show* writes one out.
+
+        *parsed* says what the first of them were understood as, if they were.
+        """
         lines = list(lines)
-        self.add(dealt, rule, len(lines), [show(line) for line in lines[:SAMPLES]])
+        if not lines:
+            return
+        most = self.room(rule) if dealt == "quarantined" else 0
+        texts = [show(line) for line in lines[: max(SAMPLES, most)]]
+        if dealt == "quarantined":
+            found = zip_longest(lines[:most], texts[:most], parsed[:most])
+            self._set_aside([Aside(rule, line, text, values) for line, text, values in found])
+        self._count(dealt, rule, len(lines), texts[:SAMPLES])
 
     def _dealt(self, dealt: Dealt) -> dict[str, int]:
         return {f.rule: f.rows for f in self.findings if f.dealt == dealt}
@@ -212,7 +300,8 @@ class QualityReport:
 
     def to_json(self) -> dict[str, Any]:
         """Return plain values, as the store keeps them."""
-        names = [n for n in self.__dataclass_fields__ if n != "findings"]
+        own = ("findings", "aside", "_kept")
+        names = [n for n in self.__dataclass_fields__ if n not in own]
         return {n: getattr(self, n) for n in names} | {
             "findings": [[f.dealt, f.rule, f.rows, f.samples] for f in self.findings]
         }

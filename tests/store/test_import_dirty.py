@@ -26,7 +26,7 @@ def test_each_kind_of_dirt_is_named(store: Store, tmp_path: Path) -> None:
     rows = [
         f"{CALL},{DAY},09:15,10,12,9,11,50,100",  # line 2, stored
         f"{CALL},{DAY},09:17,10,12,9,11,50,nan",  # stored: open interest carried; a gap before it
-        f"{CALL},{DAY},09:16,nan,12,9,11,50,100",  # no price
+        f"{CALL},{DAY},09:16,nan,12,9,nan,50,100",  # neither open nor close
         f"{CALL},{DAY},09:18,10,12,0,11,50,100",  # zero price
         f"{CALL},{DAY},09:19,10,12,-9,11,50,100",  # negative price
         f"{CALL},{DAY},09:20,10,9,12,11,50,100",  # high below low: mended and stored
@@ -83,7 +83,7 @@ def test_each_kind_of_dirt_is_named(store: Store, tmp_path: Path) -> None:
     assert report.rows == len(rows) + 1
     assert report.balanced
     samples = {f.rule: f.samples for f in report.findings}
-    assert samples["no-price"] == [f"line 4: {CALL},{DAY},09:16,None,12,9,11,50,100"]
+    assert samples["no-price"] == [f"line 4: {CALL},{DAY},09:16,None,12,9,None,50,100"]
     assert samples["ragged-row"][0].startswith("line 26: ")
     assert samples["duplicate-conflict"][0].startswith("line 9: ")
     seen = store.prices("NIFTY 2024-02-08 22000 CE")

@@ -5,6 +5,8 @@ Nothing is decided here about a row that can be read.
 
 from __future__ import annotations
 
+from zoneinfo import available_timezones
+
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
@@ -44,8 +46,9 @@ def bars_sheet(
     market: India,
     *,
     symbol: str | None = None,
-    stamp: str = "start",
+    stamp: str | None = None,
     bar: str | None = None,
+    tz: str | None = None,
 ) -> Sheet:
     """Return a table of bars as a sheet.
 
@@ -59,17 +62,23 @@ def bars_sheet(
     symbol
         Name of the only instrument in it, in place of what the file says.
     stamp
-        `"start"` or `"end"`: what of its bar a time names.
+        `"start"` or `"end"`: what of its bar a time names; default: the start, unless there is no
+        doubt that it is the end.
     bar
         Length of a bar, such as `"5min"`; default: seen from the rows.
+    tz
+        Whose clock the times show, such as `"UTC"`, also where they name a zone; default: the
+        zone named, else the exchange's.
 
     Raises
     ------
     ImportRefused
         No instrument is named, or its name contradicts the file's.
     """
-    if stamp not in ("start", "end"):
+    if stamp not in (None, "start", "end"):
         raise ImportRefused(f'stamp={stamp!r} was given; it is "start" or "end".')
+    if tz is not None and tz not in available_timezones():
+        raise ImportRefused(f'tz={tz!r} was given; it is a zone\'s name, such as "UTC".')
     report = QualityReport(name, table.kind, rows=len(table.line) + len(table.ragged))
     renamed = [f"{role} = {h}" for role, h in table.headers.items() if h.lower() != role]
     if renamed:
@@ -80,7 +89,9 @@ def bars_sheet(
         len(table.ragged),
         [f"line {n}: {text}" for n, text in table.ragged],
     )
-    start = _starts(table, market.tz, lambda r, n, s: report.add("noted", r, n, s))
+    start = _starts(
+        table, tz or market.tz, lambda r, n, s: report.add("noted", r, n, s), tz is not None
+    )
     close = read_numbers(table.columns["close"])
     repairs: list[tuple[str, _I64]] = []
     if symbol is not None:
@@ -122,7 +133,16 @@ def bars_sheet(
         *(read_numbers(table.columns[n]) if n in table.columns else None for n in ("volume", "oi")),
     )
     rows.keep(code >= 0)
-    return Sheet(rows, contracts.specs, step, report, table.show, repairs)
+    return Sheet(
+        rows,
+        contracts.specs,
+        step,
+        report,
+        table.show,
+        repairs,
+        stamped=bool(stamp or moved),
+        zoned=tz is not None,
+    )
 
 
 def _given(table: Table, symbol: str, report: QualityReport) -> list[tuple[str, _I64]]:
@@ -141,13 +161,13 @@ def _given(table: Table, symbol: str, report: QualityReport) -> list[tuple[str, 
     return []
 
 
-def _starts(table: Table, tz: str, note: Note) -> _I64:
+def _starts(table: Table, tz: str, note: Note, given: bool) -> _I64:
     """Return UTC times of the rows; NAT where unreadable."""
     columns = table.columns
     if "datetime" not in columns and "time" not in columns:
         columns = columns | {"datetime": columns["date"]}
     if "datetime" in columns:
-        return read_moments(columns["datetime"], tz, note)
+        return read_moments(columns["datetime"], tz, note, given)
     which_date, day_texts = coded(columns["date"])
     which_time, clock_texts = coded(columns["time"])
     if pa.types.is_timestamp(columns["date"].type):

@@ -19,6 +19,7 @@ from datetime import date, datetime
 from hashlib import blake2b
 from itertools import groupby
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -157,8 +158,8 @@ class _Reading:
 
     def set_aside(self, reason: str, pages: Sequence[_Page]) -> None:
         """Count pages that are not stored, all their rows."""
-        rows = sum(page.rows for page in pages)
-        self.report.add("quarantined", reason, rows, [page.path for page in pages])
+        for page in pages:
+            self.report.add("quarantined", reason, page.rows, [page.path])
 
     def renumber(self) -> None:
         """Number the rows of the pages in their order: it is that of time."""
@@ -491,4 +492,5 @@ def _sheet(reading: _Reading, starts: _I64) -> Sheet:
         "stored in units",
         "the vendor's implied volatility is not stored: this store has no place for it",
     ]
-    return Sheet(made, specs, STEP, report, show, list(changed.items()))
+    told: dict[str, Any] = {"stamped": True, "zoned": True, "volume_in": "units", "oi_in": "units"}
+    return Sheet(made, specs, STEP, report, show, list(changed.items()), **told)

@@ -50,6 +50,7 @@ _DATES: tuple[str, ...] = (
     "%d-%b-%Y",
 )
 _DATES += ("%d %b %Y", "%d%b%Y", "%m/%d/%Y", "%m-%d-%Y", "%d-%m-%y", "%d/%m/%y", "%d-%b-%y")
+_ZONE = re.compile(r"(?<=.{10})(?:Z|[+-]\d\d:?\d\d)$")  # not the end of a date alone
 _MONTH_FIRST = {"%d-%m-%Y": "%m-%d-%Y", "%d/%m/%Y": "%m/%d/%Y"}
 _TIMES = ("%H:%M:%S", "%H:%M", "%H:%M:%S.%f", "%I:%M %p", "%I:%M:%S %p", "%H.%M")
 
@@ -137,8 +138,13 @@ def _ns(index: pd.DatetimeIndex) -> _I64:
     return np.asarray(index.as_unit("ns").asi8)
 
 
-def read_moments(column: pa.ChunkedArray, tz: str, note: Note) -> _I64:
-    """Return UTC times of texts, numbers since 1970 or timestamps; NAT where unreadable."""
+def read_moments(column: pa.ChunkedArray, tz: str, note: Note, given: bool = False) -> _I64:
+    """Return UTC times of texts, numbers since 1970 or timestamps; NAT where unreadable.
+
+    A zone that was *given* is that of the clock which the file shows, whatever zone it names.
+    """
+    if pa.types.is_timestamp(column.type) and column.type.tz and given:
+        column = pc.local_timestamp(column)
     kind = column.type
     if pa.types.is_timestamp(kind):
         naive = column.cast(pa.timestamp("ns", kind.tz)).cast(pa.int64())
@@ -148,10 +154,15 @@ def read_moments(column: pa.ChunkedArray, tz: str, note: Note) -> _I64:
         return np.where(values == NAT, NAT, to_utc(np.where(values == NAT, 0, values), tz))
     which, texts = coded(column)
     if all(re.fullmatch(r"\d{10}|\d{13}|\d{16}|\d{19}", t) for t in texts if t):
-        epoch = [int(t) * 10 ** (19 - len(t)) if t else NAT for t in texts]
-        return np.array(epoch, dtype=np.int64)[which]
+        epoch = np.array([int(t) * 10 ** (19 - len(t)) if t else NAT for t in texts])
+        known = epoch != NAT
+        if given:
+            epoch = np.where(known, to_utc(np.where(known, epoch, 0), tz), NAT)
+        return np.asarray(epoch.astype(np.int64)[which])
+    if given:
+        texts = [_ZONE.sub("", t) for t in texts]
     series = pd.Series(texts, dtype=object)
-    aware = any(re.search(r"(?:Z|[+-]\d\d:?\d\d)$", t[10:]) for t in texts)
+    aware = any(_ZONE.search(t) for t in texts)
     found = pd.DatetimeIndex(pd.to_datetime(series, format="ISO8601", errors="coerce", utc=aware))
     moments = _ns(found)
     if aware:
@@ -171,7 +182,7 @@ def to_utc(local: _I64, tz: str) -> _I64:
     return _ns(index)
 
 
-def stamped(start: _I64, stamp: str, step: Ns) -> tuple[_I64, str]:
+def stamped(start: _I64, stamp: str | None, step: Ns) -> tuple[_I64, str]:
     """Move stamps to the starts of bars; say by which rule."""
     known = start != NAT
     if bool(known.any()) and bool((start[known] % MINUTE == 59 * SECOND).all()):

@@ -78,8 +78,9 @@ def read(
     *,
     symbol: str | None = None,
     columns: Mapping[str, str] | None = None,
-    stamp: str = "start",
+    stamp: str | None = None,
     bar: str | None = None,
+    tz: str | None = None,
     **unknown: object,
 ) -> Sheet:
     """Read a file of bars in long form.
@@ -91,9 +92,13 @@ def read(
     columns
         Names of columns that the alias table does not know: ``{"open": "LTP"}``.
     stamp
-        `"start"` or `"end"`: what of its bar a time names.
+        `"start"` or `"end"`: what of its bar a time names; default: the start, unless there is no
+        doubt that it is the end.
     bar
         Length of a bar, such as `"5min"`; default: seen from the rows.
+    tz
+        Whose clock the times show, such as `"UTC"`, also where they name a zone; default: the
+        zone named, else the exchange's.
 
     Raises
     ------
@@ -102,8 +107,10 @@ def read(
     """
     if unknown:
         name = next(iter(unknown))
-        hint = did_you_mean(name, ("symbol", "columns", "stamp", "bar", "again", "check_level"))
+        hint = did_you_mean(
+            name, ("symbol", "columns", "stamp", "bar", "tz", "again", "check_level")
+        )
         raise ImportRefused(f"No option {name!r} for minute bars. {hint}")
     pick = partial(_map, given=columns or {}, name=source.name)
     table = read_table(source, pick, format="long-bars")
-    return bars_sheet(source.name, table, market, symbol=symbol, stamp=stamp, bar=bar)
+    return bars_sheet(source.name, table, market, symbol=symbol, stamp=stamp, bar=bar, tz=tz)

@@ -1,0 +1,1 @@
+"""The rules of sanitising, by what they look at; `sanitise` says in which order."""

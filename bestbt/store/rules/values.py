@@ -1,0 +1,107 @@
+"""Rules for the numbers of a row: prices, volume, open interest."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from bestbt.store.rules.bench import Bench, Floats, Ints, Mask
+
+__all__ = ["lots", "prices", "volume"]
+
+_NOISE = 1e-3  # of a price unit: a float64 that is off by less was meant to be whole
+_FEWEST = 200  # numbers, to tell lots from units
+_WHOLE = 0.2  # of numbers in units nearly all are whole lots; of those in lots 1 in 75, 1 in 15
+_SMALL = 0.1  # of numbers in lots more than that are below half of a lot; of those in units none
+
+
+def prices(bench: Bench) -> None:
+    """Make prices whole; afterwards rows hold raw prices (as floats, exactly)."""
+    rows = bench.rows
+    _missing(bench)
+    four = np.stack((rows.open, rows.high, rows.low, rows.close))
+    bench.quarantine("price-not-positive", np.any(four <= 0, axis=0))
+    most = np.iinfo(np.int32).max
+    four = np.stack((rows.open, rows.high, rows.low, rows.close))
+    bench.quarantine("price-too-large", np.any(four * bench.scale[rows.code] > most, axis=0))
+    exact = np.stack((rows.open, rows.high, rows.low, rows.close)) * bench.scale[rows.code]
+    raw = np.rint(exact)
+    bench.repair("rounded", np.any(np.abs(raw - exact) > _NOISE, axis=0))
+    high, low = raw.max(axis=0), raw.min(axis=0)
+    bench.repair("extremes-mended", (high != raw[1]) | (low != raw[2]))
+    rows.open, rows.high, rows.low, rows.close = raw[0], high, low, raw[3]
+    for side in ("bid", "ask"):
+        if (quote := getattr(rows, side)) is not None:
+            setattr(rows, side, np.rint(np.where(quote > 0, quote, 0) * bench.scale[rows.code]))
+    bench.raw = True
+
+
+def _missing(bench: Bench) -> None:
+    """Deal with prices that are no number: those that traded may stand for others of their bar."""
+    rows = bench.rows
+    known = np.isfinite(np.stack((rows.open, rows.high, rows.low, rows.close)))
+    if known.all():
+        return
+    nothing = ~(known[0] | known[3])
+    first = np.full(len(bench.specs), np.iinfo(np.int64).max)
+    np.minimum.at(first, rows.code[~nothing], rows.start[~nothing])
+    early = nothing & (rows.start < first[rows.code])
+    late = early & (first[rows.code] == np.iinfo(np.int64).max)  # it never has one
+    bench.quarantine("before-first-price", early & ~late)
+    open_, close = np.isfinite(rows.open), np.isfinite(rows.close)
+    bench.quarantine("no-price", ~(open_ | close))
+    bench.quarantine("open-missing", ~np.isfinite(rows.open))
+    lost = ~np.isfinite(rows.close)
+    bench.repair("close-missing", lost)
+    rows.close = np.where(lost, rows.open, rows.close)
+    no_high, no_low = ~np.isfinite(rows.high), ~np.isfinite(rows.low)
+    bench.repair("extremes-missing", (no_high | no_low) & ~lost)
+    four = np.stack((rows.open, rows.high, rows.low, rows.close))
+    rows.high = np.where(no_high, np.fmax.reduce(four), rows.high)
+    rows.low = np.where(no_low, np.fmin.reduce(four), rows.low)
+
+
+def lots(bench: Bench) -> None:
+    """Turn numbers of lots into units: where the importer was told, or there is no doubt."""
+    rows, sheet = bench.rows, bench.sheet
+    lot = bench.lot[rows.code]
+    derivative = bench.of("option", "future") & (lot > 1)
+    for name, told in (("volume", sheet.volume_in), ("oi", sheet.oi_in)):
+        values = getattr(rows, name)
+        if values is None or told == "units":
+            continue
+        positive = derivative & (values > 0)
+        if told is None:
+            certain, likely = _in_lots(values[positive], lot[positive])
+            if not certain:
+                if likely:
+                    shown = f"{name}: of {likely:,} numbers few are whole lots"
+                    bench.report.add("noted", "looks-like-lots", likely, [shown])
+                continue
+        bench.repair(f"{name}-in-lots", positive)
+        setattr(rows, name, np.where(derivative, values * lot, values))
+
+
+def _in_lots(values: Floats, lot: Ints) -> tuple[bool, int]:
+    """Return whether numbers are lots for certain, and of how many that is likely."""
+    if len(values) < _FEWEST or float((values % lot == 0).mean()) > _WHOLE:
+        return False, 0
+    small = float((values * 2 < lot).mean())
+    return small >= _SMALL, len(values)
+
+
+def volume(bench: Bench) -> None:
+    """Make volume and open interest whole; a bar without a trade or quote is stale."""
+    rows = bench.rows
+    if rows.volume is not None:
+        tradable = ~bench.of("index")
+        nothing = (rows.volume == 0) & tradable & ~bench.quoted()
+        bench.quarantine("no-trade", nothing, judged=True)
+        wrong = ~(rows.volume >= 0)  # also where it is not a number
+        bench.repair("volume-mended", wrong & ~bench.of("index"))
+        rows.volume = np.where(wrong, 0, np.rint(rows.volume))
+    if rows.oi is not None:
+        unknown: Mask = ~(rows.oi >= 0)
+        bench.repair("oi-carried", unknown & bench.of("option", "future"))
+        at = np.maximum.accumulate(np.where(unknown, -1, np.arange(len(rows.oi))))
+        mine = (at >= 0) & (rows.code[np.maximum(at, 0)] == rows.code)
+        rows.oi = np.where(mine, np.rint(rows.oi[np.maximum(at, 0)]), 0)
