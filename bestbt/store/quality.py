@@ -268,6 +268,18 @@ class QualityReport:
             self._set_aside([Aside(rule, line, text, values) for line, text, values in found])
         self._count(dealt, rule, len(lines), texts[:SAMPLES])
 
+    def tell_stored(self, spec: ContractSpec, rows: int) -> None:
+        """Count rows of one contract as stored."""
+        name = f"{spec.symbol} {spec.asset}"
+        self.symbols[name] = self.symbols.get(name, 0) + rows
+        self.stored += rows
+        self.contracts += 1
+
+    def count_bounded(self) -> None:
+        """Note how many quarantined rows are counted and not kept."""
+        kept = sum(a.rows for a in self.aside)
+        self.add("noted", "quarantine-bounded", sum(self.quarantined.values()) - kept)
+
     def _dealt(self, dealt: Dealt) -> dict[str, int]:
         return {f.rule: f.rows for f in self.findings if f.dealt == dealt}
 

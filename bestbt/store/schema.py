@@ -6,6 +6,7 @@
     index_contract   ─┘──< index_close   official closes, for settlement
     futures_contract  ──< futures_settlement   the price of each day at which it was settled
     imports              one row per imported file, with its quality report
+       └──< quarantine      rows of it that were not stored, with the reason
     runs ──< run_orders, run_fills, run_trades, run_ledger, run_log
     store_info           which version of these tables this is
 
@@ -51,6 +52,7 @@ __all__ = [
     "Kind",
     "OptionsContract",
     "OptionsSegment",
+    "Quarantine",
     "Run",
     "RunFill",
     "RunLedger",
@@ -260,6 +262,26 @@ class Import(Base):
     imported_at: Mapped[int] = mapped_column(BigInteger)
     synthetic: Mapped[bool]
     __table_args__ = (Index("ix_imports_sha256", "sha256"),)
+
+
+class Quarantine(Base):
+    """A row of an imported file that was not stored, or a page of rows."""
+
+    __tablename__ = "quarantine"
+    quarantine_id: Mapped[int] = mapped_column(primary_key=True)
+    import_id: Mapped[int] = mapped_column(ForeignKey("imports.import_id"))
+    reason: Mapped[str] = mapped_column(String(40))
+    line: Mapped[int | None] = mapped_column(BigInteger)  # its number in the file
+    rows: Mapped[int]  # how many it stands for
+    text: Mapped[str]
+    contract: Mapped[str | None] = mapped_column(String(100))
+    start: Mapped[int | None] = mapped_column(BigInteger)  # of its bar
+    parsed: Mapped[dict[str, Any] | None]  # the contract's terms, the bar's length and numbers
+    readmitted_at: Mapped[int | None] = mapped_column(BigInteger)
+    __table_args__ = (
+        Index("ix_quarantine_import_reason", "import_id", "reason"),
+        Index("ix_quarantine_readmitted", "readmitted_at"),
+    )
 
 
 class Run(Base):

@@ -7,7 +7,7 @@ import os
 import threading
 import weakref
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime
 from pathlib import Path
@@ -23,7 +23,7 @@ from bestbt.errors import ContractNotFound, DataGap, ImportRefused, StoreCorrupt
 from bestbt.markets.india import INDIA, India
 from bestbt.markets.symbols import Parsed, parse_symbol
 from bestbt.progress import progress_bar
-from bestbt.store import importers
+from bestbt.store import importers, quarantine
 from bestbt.store.dialects import connect, locate, upsert, writing
 from bestbt.store.feed import Plan, StoreFeed, on_grid, plan, union_sessions
 from bestbt.store.importers.index_closes import Closes
@@ -41,6 +41,7 @@ from bestbt.store.schema import (
     Import,
     StoreInfo,
 )
+from bestbt.store.sheet import Units
 from bestbt.store.slabs import Slabs
 from bestbt.store.writer import Importing, earlier_import
 from bestbt.units import DAY, MINUTE, POINTS, SECOND, Ns, RawPrice
@@ -213,9 +214,12 @@ class Store:
             ``(done, total, text)`` instead, in contracts.
         **options
             `columns={"open": "LTP"}` names columns; `stamp="end"` says that times are the ends of
-            bars (default `"start"`); `again=True` imports a file that was imported before;
-            `check_level=False` stores an index whose level is far from what is stored of it;
-            `day="2025-11-14"` says of which day a market activity report is.
+            bars (default: `"start"`, unless there is no doubt); `again=True` imports a file that
+            was imported before; `check_level=False` stores an index whose level is far from what
+            is stored of it; `day="2025-11-14"` says of which day a market activity report is;
+            `tz="UTC"` says whose clock the times show (default: the exchange's, or what the file
+            says); `volume="lots"` and `oi="lots"` say that these are counted in lots (`"units"`:
+            that they are not, whatever they look like).
 
         Returns
         -------
@@ -233,6 +237,7 @@ class Store:
             raise ImportRefused(f"{file} is {what}; give the path of a data file.")
         again = bool(options.pop("again", False))
         check_level = bool(options.pop("check_level", True))
+        units = {name: _units(name, options.pop(name, None)) for name in ("volume", "oi")}
         sha256 = _sha256(file)
         with self.engine.connect() as connection:
             already = None if again else earlier_import(connection, sha256)
@@ -242,7 +247,13 @@ class Store:
             tell(0, 0, "reading")
             sheet = importers.read(file, self.market, format=format, symbol=symbol, **options)
             if isinstance(sheet, Closes):
+                if any(units.values()):
+                    raise ImportRefused(f"{file.name} holds closes, no volume or open interest.")
                 return self._import_closes(file, sheet, sha256, check_level, again)
+            sheet.volume_in = units["volume"] or sheet.volume_in
+            sheet.oi_in = units["oi"] or sheet.oi_in
+            with self.engine.connect() as connection:
+                sheet.admitted = quarantine.admitted(connection)
             return self._import(file, sheet, sha256, symbol, check_level, again, tell)
 
     def _import(
@@ -268,16 +279,14 @@ class Store:
                 columns = (live.volume, live.oi, live.bid, live.ask)
                 tx.write(spec, live.starts, live.points, *columns, step=sheet.step)
                 spans.append((int(live.starts[0]), int(live.starts[-1])))
-                name = f"{spec.symbol} {spec.asset}"
-                report.symbols[name] = report.symbols.get(name, 0) + len(live)
-                report.stored += len(live)
-                report.contracts += 1
+                report.tell_stored(spec, len(live))
                 tell(done + 1, len(sheet.specs), str(spec))
             if not report.stored:
                 raise ImportRefused(f"No row of {file.name} could be stored.\n{report}")
             report.add("noted", "replaced", tx.replaced)
             report.start = self._local(min(a for a, _ in spans))
             report.end = self._local(max(b for _, b in spans))
+            report.count_bounded()
             tx.report = report
         tell(len(sheet.specs), len(sheet.specs), "stored")
         return report
@@ -436,6 +445,77 @@ class Store:
             ],
             columns=["file", "format", "rows", "sha256", "imported_at", "synthetic", "report"],
         )
+
+    # --- what was not stored -------------------------------------------------------------------
+
+    def quarantine(self, import_id: int | None = None, reason: str | None = None) -> pd.DataFrame:
+        """Return the rows that imports set aside, in the order in which they came.
+
+        Of each reason an import keeps the first 10,000; its report counts them all.
+
+        Parameters
+        ----------
+        import_id
+            Of one import only.
+        reason
+            Of one rule only, such as `"spike"`.
+
+        Returns
+        -------
+        DataFrame
+            id, import_id, file, line, reason, rows (how many it stands for: a page of a chain is
+            one), contract, time (of the bar's start, exchange local), open, high, low, close,
+            volume, oi, bid, ask (in currency; NaN where unknown), text (of the file), readmitted
+            (when it was taken back, NaT if it was not).
+        """
+        with self.engine.connect() as connection:
+            return quarantine.listing(connection, import_id, reason, self.market.tz)
+
+    def readmit(
+        self, ids: int | Iterable[int] | None = None, *, reason: str | None = None
+    ) -> QualityReport:
+        """Store quarantined rows after all: what they were judged by no longer counts.
+
+        They are live and traded like any other, marked in `quarantine()`, and no later import
+        judges them again. A row without prices, or on no bar of a session, stays where it is.
+
+        Parameters
+        ----------
+        ids
+            Their numbers in `quarantine()`; default: all.
+        reason
+            Those of one rule only.
+
+        Returns
+        -------
+        QualityReport
+            Of the rows that were in quarantine: stored, or what keeps them there.
+        """
+        if ids is None and reason is None:
+            raise UsageError(
+                'Say which rows: readmit([17, 18]) by `store.quarantine()["id"]`, or '
+                'readmit(reason="spike").'
+            )
+        wanted = None if ids is None else [ids] if isinstance(ids, int) else [int(i) for i in ids]
+        with writing(self.engine).begin() as connection:
+            waiting, before = quarantine.pending(connection, wanted, reason)
+            files = sorted({row["file_name"] for row in waiting})
+            name = files[0] if len(files) == 1 else f"{len(files)} files"
+            report = QualityReport(name, "re-admitted", rows=sum(row["rows"] for row in waiting))
+            report.add("noted", "readmitted-before", before)
+            tx = Importing(connection, self._calendar, synthetic=False, already=None)
+            for sheet in quarantine.sheets(waiting, report):
+                for spec, live in sanitise(sheet, self._calendar):
+                    columns = (live.volume, live.oi, live.bid, live.ask)
+                    tx.write(spec, live.starts, live.points, *columns, step=sheet.step)
+                    report.tell_stored(spec, len(live))
+                quarantine.mark(connection, sheet.rows.line.tolist())
+            if report.stored:
+                report.add("noted", "replaced", tx.replaced)
+                report.aside.clear()  # they are in quarantine already
+                tx.report = report
+                tx.finish(name, None, report.format)
+        return report
 
     # --- what there is -------------------------------------------------------------------------
 
@@ -691,6 +771,13 @@ def _day(value: Day) -> date:
         return date.fromisoformat(value)
     except (TypeError, ValueError):
         raise UsageError(f"{value!r} is no day; write it as '2024-01-31'.") from None
+
+
+def _units(name: str, given: Any) -> Units | None:
+    if given not in (None, "lots", "units"):
+        raise ImportRefused(f'{name}={given!r} was given; it is "lots" or "units".')
+    units: Units | None = given
+    return units
 
 
 def _bar(step: Ns) -> str:

@@ -16,6 +16,7 @@ from bestbt.engine.ports import AssetType, ContractSpec
 from bestbt.errors import UsageError
 from bestbt.store.dialects import upsert
 from bestbt.store.quality import QualityReport
+from bestbt.store.quarantine import keep
 from bestbt.store.reading import Identity, exchange_for, identity, stored_contracts
 from bestbt.store.sanitise import Calendar, local_days
 from bestbt.store.schema import (
@@ -275,7 +276,7 @@ class Importing:
                 which = table.c.contract_id == bindparam("the_id")
                 self._connection.execute(update(table).where(which), terms)
         report = self.report or QualityReport(source, format_, rows=self.rows, stored=self.rows)
-        self._connection.execute(
+        made = self._connection.execute(
             _table(Import).insert(),
             {
                 "file_name": source,
@@ -287,6 +288,8 @@ class Importing:
                 "synthetic": self._synthetic,
             },
         )
+        import_id = int(made.inserted_primary_key[0])  # type: ignore[index]
+        keep(self._connection, import_id, sha256, report.aside)
 
 
 def _lot(spec: ContractSpec, stored: int) -> int:
