@@ -1,4 +1,4 @@
-"""The same verbs for a terminal: `bestbt demo`, `import`, `coverage`, `run`, `check`, `lab`."""
+"""The same verbs for a terminal: `bestbt demo`, `import`, `coverage`, `quarantine`, `run` …"""
 
 from __future__ import annotations
 
@@ -24,12 +24,14 @@ from bestbt.progress import expiry_bar
 from bestbt.report.saved import saved_summary
 from bestbt.run import Backtest
 from bestbt.run_verbs import RUNS_HELP, runs_verb
+from bestbt.store.quality import RULES
 from bestbt.store.runs import StoredRun
 from bestbt.store.store import Store
 
 __all__ = ["main"]
 
 _PRODUCT = "A backtester for people who trade options and think in notebooks."
+_SHOWN = 50  # rows of a long table
 _TUTORIALS = Path(__file__).parent / "tutorials"  # of a wheel; a checkout has `notebooks`
 if not _TUTORIALS.exists():
     _TUTORIALS = Path(__file__).parent.parent / "notebooks"
@@ -69,6 +71,12 @@ def _parser() -> argparse.ArgumentParser:
     imports.add_argument("--format", help="how to read them; default: guessed from the content")
     imports.add_argument("--symbol", help="whose prices they are, where a file says it wrong")
     imports.set_defaults(verb=_import)
+
+    quarantine = verbs.add_parser("quarantine", help="list the rows that imports set aside")
+    quarantine.add_argument("--reason", metavar="RULE", help="of one rule only, such as spike")
+    quarantine.add_argument("--import", dest="number", type=int, metavar="N", help="of one import")
+    quarantine.add_argument("--readmit", action="store_true", help="store those of RULE after all")
+    quarantine.set_defaults(verb=_quarantine)
 
     coverage = verbs.add_parser("coverage", help="say what is in the store")
     coverage.set_defaults(verb=_coverage)
@@ -113,6 +121,26 @@ def _coverage(given: argparse.Namespace) -> None:
     with closing(Store.open(given.store)) as store:
         table = store.coverage()
     print(_text(table) if len(table) else "The store is empty: `bestbt demo`, or `bestbt import`.")
+
+
+def _quarantine(given: argparse.Namespace) -> None:
+    with closing(Store.open(given.store)) as store:
+        if given.readmit:
+            if given.reason is None:
+                raise UsageError("--readmit stores the rows of one rule; name it with --reason.")
+            ids = store.quarantine(given.number, given.reason)["id"]
+            print(store.readmit(ids))
+            return
+        table = store.quarantine(given.number, given.reason)
+    if not len(table):
+        print("Nothing is in quarantine.")
+        return
+    shown = table[["id", "file", "reason", "contract", "time", "text"]].head(_SHOWN)
+    print(_text(shown.assign(text=shown["text"].str.slice(0, 80)).fillna("")))
+    for reason, rows in table.groupby("reason", sort=False)["rows"].sum().items():
+        print(f"{rows:>10,}  {reason}: {RULES.get(str(reason), '')}")
+    if len(table) > _SHOWN:
+        print(f"The first {_SHOWN} of {len(table):,} are shown; store.quarantine() has all.")
 
 
 def _runs(given: argparse.Namespace) -> None:

@@ -28,7 +28,7 @@ _ZONES = (
 )
 _SAMPLE = 20_000  # rows are enough to see a clock
 _FEWEST = 30  # below it nothing can be told
-_FITS, _MISFITS = 0.9, 0.5  # share of the rows in a session
+_FITS, _MISFITS = 0.97, 0.9  # share of the rows in a session
 _SURE_DAYS = 3  # so many days without a first bar and with one at the close are no accident
 _MOST_DAYS = 0.9
 
