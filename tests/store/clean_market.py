@@ -17,7 +17,6 @@ __all__ = ["CALL", "PRICES", "clean", "name", "save", "seen"]
 
 PRICES = ["open", "high", "low", "close"]
 CALL = "NIFTY08FEB2422000CE"
-LOT = 50
 _SPREAD = 300.0
 
 
@@ -27,15 +26,13 @@ def clean(
     minutes: int | None = None,
     seed: int = 7,
     expiry: str = "08FEB24",
-    segment: str = "derivatives",
+    lot: int = 50,
 ) -> pd.DataFrame:
     """Return minutes of NIFTY and of calls and puts: symbol, time (local), prices, volume, oi.
 
     By contract, then by time. *minutes* cuts each day short.
     """
-    sessions = [
-        INDIA.sessions(date.fromisoformat(d), date.fromisoformat(d), segment)[0] for d in days
-    ]
+    sessions = [INDIA.sessions(date.fromisoformat(d), date.fromisoformat(d))[0] for d in days]
     grid = Grid(sessions, MINUTE)
     keep = np.concatenate(
         [np.arange(a, b + 1)[:minutes] for a, b in zip(grid.firsts, grid.lasts, strict=True)]
@@ -51,7 +48,7 @@ def clean(
         for right, sign in (("CE", 1), ("PE", -1)):
             price = np.maximum(sign * (spot - strike), 0) + np.maximum(worth[:, i], 1)
             symbol = f"NIFTY{expiry}{strike}{right}"
-            made.append(_bars(symbol, times, np.round(price / 0.05) * 0.05, rng, LOT))
+            made.append(_bars(symbol, times, np.round(price / 0.05) * 0.05, rng, lot))
     return pd.concat(made, ignore_index=True)
 
 
