@@ -7,6 +7,7 @@ from datetime import date
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from bestbt.engine.grid import Grid
@@ -55,7 +56,7 @@ def clean(
 def _bars(
     symbol: str,
     times: pd.DatetimeIndex,
-    price: np.ndarray,  # type: ignore[type-arg]
+    price: npt.NDArray[np.float64],
     rng: np.random.Generator,
     lot: int | None,
 ) -> pd.DataFrame:
@@ -87,6 +88,6 @@ def name(symbol: str) -> str:
 def seen(table: pd.DataFrame, symbol: str) -> pd.DataFrame:
     """Return one contract of a table as `Store.prices` would."""
     mine = table[table["symbol"] == symbol].set_index("time").sort_index()
-    mine.index = mine.index.tz_localize("Asia/Kolkata").rename("time")
+    mine.index = pd.DatetimeIndex(mine.index).tz_localize("Asia/Kolkata").rename("time")
     columns = PRICES if symbol == "NIFTY" else [*PRICES, "volume", "oi"]
     return mine[columns].astype({c: "int64" for c in columns if c in ("volume", "oi")})

@@ -6,7 +6,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -26,7 +26,7 @@ SLOTS = range(4, 370, 5)  # apart, so that a bar's neighbours are clean
 class Dirt(NamedTuple):
     """A kind of dirt: what it does to a row, where that is counted, and what is stored of it."""
 
-    spoil: Callable[[pd.Series], pd.Series]  # type: ignore[type-arg]
+    spoil: Callable[[pd.Series], pd.Series]
     dealt: str
     rule: str
     added: bool = False  # a row beside the clean one, which stays
@@ -34,12 +34,12 @@ class Dirt(NamedTuple):
     only: tuple[str, ...] = SYMBOLS
 
 
-def put(**values: object) -> Callable[[pd.Series], pd.Series]:  # type: ignore[type-arg]
+def put(**values: object) -> Callable[[pd.Series], pd.Series]:
     return lambda row: row.where(~row.index.isin(list(values)), pd.Series(values))
 
 
-def times(factor: float, *columns: str) -> Callable[[pd.Series], pd.Series]:  # type: ignore[type-arg]
-    def spoil(row: pd.Series) -> pd.Series:  # type: ignore[type-arg]
+def times(factor: float, *columns: str) -> Callable[[pd.Series], pd.Series]:
+    def spoil(row: pd.Series) -> pd.Series:
         row = row.copy()
         for column in columns:
             row[column] = round(row[column] * factor, 2)
@@ -48,8 +48,8 @@ def times(factor: float, *columns: str) -> Callable[[pd.Series], pd.Series]:  # 
     return spoil
 
 
-def plus(value: float, *columns: str) -> Callable[[pd.Series], pd.Series]:  # type: ignore[type-arg]
-    def spoil(row: pd.Series) -> pd.Series:  # type: ignore[type-arg]
+def plus(value: float, *columns: str) -> Callable[[pd.Series], pd.Series]:
+    def spoil(row: pd.Series) -> pd.Series:
         row = row.copy()
         for column in columns:
             row[column] = round(row[column] + value, 2)
@@ -58,11 +58,11 @@ def plus(value: float, *columns: str) -> Callable[[pd.Series], pd.Series]:  # ty
     return spoil
 
 
-def at(text: str) -> Callable[[pd.Series], pd.Series]:  # type: ignore[type-arg]
+def at(text: str) -> Callable[[pd.Series], pd.Series]:
     return put(time=text)
 
 
-def crossed(row: pd.Series) -> pd.Series:  # type: ignore[type-arg]
+def crossed(row: pd.Series) -> pd.Series:
     row = row.copy()
     row["high"], row["low"] = row["low"], row["high"]
     return row
@@ -119,7 +119,8 @@ def test_dirt_is_counted_by_name_and_the_clean_is_stored(
 ) -> None:
     chosen = [(kind, symbol, slot) for kind, symbol, slot in chosen if symbol in KINDS[kind].only]
     table = SOURCE.copy()
-    before, behind = [], []
+    before: list[Any] = []
+    behind: list[Any] = []
     touched: dict[str, set[int]] = {symbol: set() for symbol in SYMBOLS}
     expected = {dealt: Counter[str]() for dealt in ("quarantined", "repaired", "noted")}
     lost = 0
@@ -136,8 +137,8 @@ def test_dirt_is_counted_by_name_and_the_clean_is_stored(
         expected[how.dealt][how.rule] += 1
     if lost:
         expected["noted"]["gaps"] = lost
-    parts = [pd.DataFrame(rows, columns=table.columns) for rows in (before, behind) if rows]
-    dirty = pd.concat([*parts[: bool(before)], table, *parts[bool(before) :]])
+    first, last = (pd.DataFrame(rows, columns=table.columns) for rows in (before, behind))
+    dirty: pd.DataFrame = pd.concat([part for part in (first, table, last) if len(part)])
     with tempfile.TemporaryDirectory() as folder:
         store = Store.open(Path(folder) / "prices.sqlite")
         report = store.import_file(save(dirty, Path(folder) / "bars.csv"), progress=False)

@@ -118,7 +118,8 @@ def auction_day(day: str = "2026-08-04") -> pd.DataFrame:
     clock = table["time"].dt.strftime("%H:%M")
     late = index & (clock >= "15:35")
     table.loc[late, PRICES] = 22_111.0
-    return table[~index | (clock < "15:15") | (late & (clock < "15:38"))]
+    kept: pd.DataFrame = table[~index | (clock < "15:15") | (late & (clock < "15:38"))]
+    return kept
 
 
 def test_an_index_prints_once_after_the_auction(store: Store, tmp_path: Path) -> None:
