@@ -220,8 +220,8 @@ class Store:
             `tz="UTC"` says whose clock the times show (default: the exchange's, or what the file
             says); `volume="lots"` and `oi="lots"` say that these are counted in lots (`"units"`:
             is stored of it; `tz="UTC"` says whose clock the times show (default: the exchange's,
-            or what the file says); `volume="lots"` and `oi="lots"` say that these are counted in lots (`"units"`:
-            that they are not, whatever they look like).
+            or what the file says); `volume="lots"` and `oi="lots"` say that these are counted in
+            lots (`"units"`: that they are not, whatever they look like).
 
         Returns
         -------

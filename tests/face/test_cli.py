@@ -106,6 +106,22 @@ def test_a_file_written_from_a_store_is_imported_into_another(
     there.close()
 
 
+def test_quarantine_is_listed_and_taken_back(empty: Terminal) -> None:
+    rows = [f"NIFTY08FEB2422000CE,2024-02-05 10:{m:02},80,81,79,80,50,50" for m in range(30)]
+    rows[10] = "NIFTY08FEB2422000CE,2024-02-05 10:10,980,981,979,980,50,50"
+    empty.write("bars.csv", "symbol,time,open,high,low,close,volume,oi\n" + "\n".join(rows))
+    assert empty("quarantine").stdout == "Nothing is in quarantine.\n"
+    assert "quarantined   1  spike:" in empty("import", "bars.csv").stdout
+    listed = empty("quarantine", "--reason", "spike").stdout
+    assert "NIFTY 2024-02-08 22000 CE" in listed
+    assert "line 12: NIFTY08FEB2422000CE,980" in listed
+    refused = empty("quarantine", "--readmit")
+    assert (refused.returncode, "--reason" in refused.stderr) == (1, True)
+    taken = empty("quarantine", "--reason", "spike", "--readmit").stdout
+    assert "bars.csv (re-admitted): 1 rows read, 1 stored" in taken
+    assert "0 rows read, 0 stored" in empty("quarantine", "--reason", "spike", "--readmit").stdout
+
+
 def test_coverage_of_nothing_says_what_to_do(empty: Terminal) -> None:
     assert fine(empty("coverage")).strip() == (
         "The store is empty: `bestbt demo`, or `bestbt import`."

@@ -83,6 +83,12 @@ def test_every_row_is_accounted_for(three: tuple[Store, QualityReport], folder: 
     assert set(store.coverage()["bar"]) == {"15min"}
 
 
+def test_no_real_price_is_judged_an_outlier(three: tuple[Store, QualityReport]) -> None:
+    rules = {"spike", "off-chain", "spot-off-chain", "stale-day", "frozen", "maybe-spike"}
+    rules |= {"maybe-off-chain", "far-extreme", "volume-in-lots", "oi-in-lots", "looks-like-lots"}
+    assert not rules & {finding.rule for finding in three[1].findings}
+
+
 @pytest.mark.parametrize(("symbol", "lot"), [("NIFTY", 75), ("BANKNIFTY", 20)])
 def test_a_page_equals_its_file(
     three: tuple[Store, QualityReport], folder: Path, symbol: str, lot: int

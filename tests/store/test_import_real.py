@@ -53,6 +53,7 @@ def test_the_real_day(real: tuple[Store, QualityReport], raw: pd.DataFrame) -> N
     paise = kept[["open", "high", "low", "close"]].to_numpy() * 100
     coarse = (np.abs(paise - paise.round()) > 0.001).any(axis=1)
     assert report.repaired == {"rounded": int(coarse.sum())}
+    assert report.noted.keys() == {"odd-lot-volume", "gaps", "first-bars"}
     derivative = kept[kept["symbol"] != "BANKNIFTY"]
     assert report.noted["odd-lot-volume"] == int((derivative["volume"] % 25 != 0).sum())
     gaps = 0

@@ -32,7 +32,7 @@ def test_a_real_saturday_in_two_parts(store: Store, minute: Path, day: str) -> N
     with gzip.open(minute / "nifty_spot_2024.csv.gz", "rt") as stream:
         raw = pd.read_csv(stream)
     store.import_file(minute / "nifty_spot_2024.csv.gz", progress=False)
-    mine = raw[raw["Date"].isin([day, f"{day[8:]}-{day[5:7]}-{day[:4]}"])]
+    mine = raw[pd.to_datetime(raw["Date"].astype(str), format="mixed").dt.date.astype(str) == day]
     inside = sorted(t[:5] for t in mine["Time"] if "09:15" <= t < "10:00" or "11:30" <= t < "12:30")
     assert times(store, "NIFTY", day) == inside
     feed = store.feed("NIFTY", day, day)

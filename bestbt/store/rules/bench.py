@@ -9,6 +9,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
+from bestbt.engine.grid import Session
 from bestbt.engine.ports import ContractSpec
 from bestbt.store.quality import Parsed
 from bestbt.store.schema import KINDS
@@ -112,9 +113,11 @@ class Bench:
         return np.array(days, dtype=np.int64)
 
     @cached_property
-    def hours(self) -> npt.NDArray[np.str_]:
-        """Name of the session hours."""
-        return np.array([KINDS[s.asset].hours for s in self.specs], dtype="U20")
+    def hours(self) -> tuple[list[str], npt.NDArray[np.int8]]:
+        """Names of session hours, and the place of each contract's among them."""
+        names = sorted({KINDS[s.asset].hours for s in self.specs})
+        of = [names.index(KINDS[s.asset].hours) for s in self.specs]
+        return names, np.array(of, dtype=np.int8)
 
     def of(self, *assets: str) -> Mask:
         """Whether each row is of one of these kinds."""
@@ -126,6 +129,21 @@ class Bench:
         for quote in (self.rows.bid, self.rows.ask):
             found |= False if quote is None else quote > 0
         return found
+
+    def known_sessions(self, hours: str, days: Ints) -> tuple[list[Session], dict[date, str]]:
+        """Return the sessions of all months that have one of some days, and what is not known."""
+        if not len(days):
+            return [], {}
+        low = int(days.min())
+        present = np.flatnonzero(np.bincount(days - low)) + low  # quicker than to sort them all
+        months = np.unique(present.astype("datetime64[D]").astype("datetime64[M]").astype(np.int64))
+        found: list[Session] = []
+        unknown: dict[date, str] = {}
+        for month in months.tolist():
+            sessions, why = self.calendar.month(hours, month)
+            found += sessions
+            unknown |= why
+        return found, unknown
 
     def days(self) -> Ints:
         """Local date of each row, as days since 1970."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
@@ -39,7 +37,7 @@ def time_zone(bench: Bench) -> None:
         return
     which = np.linspace(0, len(bench.rows.start) - 1, _SAMPLE).astype(np.int64)
     which = np.unique(which)
-    starts, hours = bench.rows.start[which], bench.hours[bench.rows.code[which]]
+    starts, hours = bench.rows.start[which], bench.hours[1][bench.rows.code[which]]
     inside = _share_inside(bench, starts, hours)
     if inside >= _MISFITS:
         return
@@ -66,24 +64,15 @@ def _reread(starts: Ints, shown: str, truth: str) -> Ints:
     return np.asarray(there.as_unit("ns").asi8)
 
 
-def _share_inside(bench: Bench, starts: Ints, hours: npt.NDArray[Any]) -> float:
-    good = 0
+def _share_inside(bench: Bench, starts: Ints, hours: npt.NDArray[np.int8]) -> float:
     known = starts != np.iinfo(np.int64).min
-    for name in np.unique(hours[known]):
-        mine = starts[known & (hours == name)]
+    good = 0
+    for i, name in enumerate(bench.hours[0]):
+        mine = starts[known & (hours == i)]
         days = local_days(mine, bench.calendar.market.tz)
-        why = reason_outside(mine, days, _sessions(bench, str(name), days), bench.step)
+        why = reason_outside(mine, days, bench.known_sessions(name, days)[0], bench.step)
         good += int(np.isin(why, ("", "at-close", "off-grid")).sum())
     return good / max(len(starts), 1)
-
-
-def _sessions(bench: Bench, hours: str, days: Ints) -> list[Session]:
-    """Return the known sessions of all months of some days."""
-    months = days.astype("datetime64[D]").astype("datetime64[M]").astype(np.int64)
-    found: list[Session] = []
-    for month in np.unique(months).tolist():
-        found += bench.calendar.month(hours, month)[0]
-    return found
 
 
 def end_stamps(bench: Bench) -> None:
@@ -95,23 +84,26 @@ def end_stamps(bench: Bench) -> None:
     rows, step = bench.rows, bench.step
     if bench.sheet.stamped or not len(rows.start):
         return
-    hours, days = bench.hours[rows.code], bench.days()
+    names, number = bench.hours
+    hours, days = number[rows.code], bench.days()
     count, at_second, at_end, whole = 0, 0, 0, False
-    for name in np.unique(hours):
-        mine = hours == name
-        starts = np.unique(rows.start[mine])
-        present = np.unique(days[mine])
-        sessions = [
-            s
-            for s in _sessions(bench, str(name), present)
-            if s.day.toordinal() - EPOCH in set(present.tolist())
-        ]
-        if np.isin([s.open for s in sessions], starts).any():
+    for i, name in enumerate(names):
+        mine = hours == i if len(names) > 1 else np.ones(len(days), dtype=bool)
+        starts, of_day = rows.start[mine], days[mine]
+        known, _ = bench.known_sessions(name, of_day)
+        if not known:
             return
-        count += len(sessions)
-        at_second += int(np.isin([s.open + step for s in sessions], starts).sum())
-        at_end += sum(bool(np.isin([b for _, b in s.parts], starts).any()) for s in sessions)
-        whole = whole or _has_whole_session(rows.start[mine], rows.code[mine], sessions, step)
+        opens = np.array([s.open for s in known])
+        at = np.minimum(np.searchsorted(opens, starts), len(opens) - 1)
+        if (opens[at] == starts).any():  # as nearly every file has it
+            return
+        present = set(np.unique(of_day).tolist())
+        known = [s for s in known if s.day.toordinal() - EPOCH in present]
+        moments = np.unique(starts)
+        count += len(known)
+        at_second += int(np.isin([s.open + step for s in known], moments).sum())
+        at_end += sum(bool(np.isin([b for _, b in s.parts], moments).any()) for s in known)
+        whole = whole or _has_whole_session(starts, rows.code[mine], known, step)
     if not count or min(at_second, at_end) < _MOST_DAYS * count:
         return
     if count >= _SURE_DAYS or whole:

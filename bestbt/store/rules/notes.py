@@ -32,16 +32,20 @@ def absent(bench: Bench) -> None:
     rows, specs = bench.rows, bench.specs
     days = bench.days()
     first, last = (date.fromordinal(EPOCH + int(d)) for d in (days.min(), days.max()))
-    hours_of = bench.hours[rows.code]
+    names, number = bench.hours
+    hours_of = number[rows.code]
     between, before = (np.zeros(len(specs), dtype=np.int64) for _ in range(2))
-    for hours in np.unique(hours_of):
-        mine = hours_of == hours
-        sessions = bench.calendar.between(str(hours), first, last)
+    for i, hours in enumerate(names):
+        mine = hours_of == i
+        if not mine.any():
+            continue
+        sessions = bench.calendar.between(hours, first, last)
         grid = Grid(sessions, bench.step, bench.calendar.market.tz)
         bar, code = np.searchsorted(grid.starts, rows.start[mine]), rows.code[mine]
         session = grid.session_of[bar]
         next_of_same = (np.diff(code) == 0) & (np.diff(session) == 0)
-        np.add.at(between, code[1:][next_of_same], np.diff(bar)[next_of_same] - 1)
+        lacks = np.diff(bar)[next_of_same] - 1
+        between += np.bincount(code[1:][next_of_same], lacks, len(specs)).astype(np.int64)
         heads = np.flatnonzero(np.diff(code, prepend=-1))
         before[code[heads]] = bar[heads] - np.array(grid.firsts)[session[heads]]
     for rule, counts in (("gaps", between), ("first-bars", before)):

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from bestbt.engine.grid import Grid, Session
 from bestbt.store.rules.bench import Bench, Floats, Ints, Mask
-from bestbt.store.sessions import EPOCH, reason_outside
+from bestbt.store.sessions import EPOCH, OUTSIDE, outside
 from bestbt.units import DAY
 
 __all__ = ["frozen", "one_row_a_bar", "sessions", "stale_days"]
@@ -20,44 +20,43 @@ _MOVES = 3  # times that its close must change: days without a move are alike by
 _STANDING = 10  # bars; of two years of real index minutes none stood still for longer than 5
 
 _U64 = np.uint64
+_NO_SCHEDULE, _EXPIRED = len(OUTSIDE), len(OUTSIDE) + 1
 
 
 def sessions(bench: Bench) -> None:
     """Set aside what lies on no bar of a session, and say why."""
     rows, report = bench.rows, bench.report
     days = bench.days()
-    spot = np.array([s.expiry is None for s in bench.specs], dtype=bool)
-    hours_of = bench.hours[rows.code]
-    why = np.full(len(days), "", dtype="U20")
-    months = (days.astype("datetime64[D]").astype("datetime64[M]")).astype(np.int64)
+    spot = np.array([s.expiry is None for s in bench.specs], dtype=bool)[rows.code]
+    names, number = bench.hours
+    hours = number[rows.code]
+    why = np.zeros(len(days), dtype=np.int8)
     unsourced: dict[str, date] = {}
-    for hours in np.unique(hours_of):
-        mine = hours_of == hours
-        known: list[Session] = []
-        for month in np.unique(months[mine]):
-            of_month, unknown = bench.calendar.month(str(hours), int(month))
-            known += of_month
-            for day, text in unknown.items():
-                here = mine & (days == day.toordinal() - EPOCH)
-                if here.any():
-                    why[here] = "no-schedule"
-                    unsourced.setdefault(text.partition(";")[0], day)
-        outside = reason_outside(rows.start[mine], days[mine], known, bench.step)
-        why[mine] = np.where(why[mine] == "", outside, why[mine])
-        of_spot = mine & spot[rows.code]
+    for i, name in enumerate(names):
+        mine = hours == i if len(names) > 1 else np.ones(len(days), dtype=bool)
+        known, unknown = bench.known_sessions(name, days[mine])
+        why[mine] = outside(rows.start[mine], days[mine], known, bench.step)
+        for day, text in unknown.items():
+            here = mine & (days == day.toordinal() - EPOCH)
+            if here.any():
+                why[here] = _NO_SCHEDULE
+                unsourced.setdefault(text.partition(";")[0], day)
+        of_spot = mine & spot
         if known and of_spot.any():
-            _spot_notes(bench, rows.start[of_spot], why[of_spot], known)
+            _spot_notes(bench, rows.start[of_spot], why[of_spot] == 0, known)
     report.remarks += list(unsourced)[:3]
-    why = np.where((why == "") & (days > bench.expires[rows.code]), "after-expiry", why)
-    for reason in np.unique(why[why != ""]):
-        mask = why == reason
-        bench.quarantine(str(reason), mask)
-        why = why[~mask]
+    why[(why == 0) & (days > bench.expires[rows.code])] = _EXPIRED
+    reasons = (*OUTSIDE, "no-schedule", "after-expiry")
+    for place in sorted(np.flatnonzero(np.bincount(why)), key=lambda k: reasons[k]):
+        if place:
+            mask = why == place
+            bench.quarantine(reasons[place], mask)
+            why = why[~mask]
 
 
-def _spot_notes(bench: Bench, starts: Ints, why: npt.NDArray[Any], known: list[Session]) -> None:
+def _spot_notes(bench: Bench, starts: Ints, inside: Mask, known: list[Session]) -> None:
     """Remark on the index's days: absent, short, or stamped by the end of their bars."""
-    good = np.unique(starts[why == ""])
+    good = np.unique(starts[inside])
     if not len(good):
         return
     grid = Grid(known, bench.step)
@@ -65,8 +64,8 @@ def _spot_notes(bench: Bench, starts: Ints, why: npt.NDArray[Any], known: list[S
     counts = np.bincount(of, minlength=len(known))
     sizes = np.bincount(grid.session_of, minlength=len(known))
     present = np.flatnonzero(counts)
-    inside = np.arange(present[0], present[-1] + 1)
-    absent = inside[counts[inside] == 0]
+    within = np.arange(present[0], present[-1] + 1)
+    absent = within[counts[within] == 0]
     short = present[counts[present] * 2 < sizes[present]]
     opens = np.array([s.open for s in known])
     closes = np.array([s.close for s in known])

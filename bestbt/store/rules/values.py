@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import reduce
+
 import numpy as np
 
 from bestbt.store.rules.bench import Bench, Floats, Ints, Mask
@@ -18,30 +20,34 @@ def prices(bench: Bench) -> None:
     """Make prices whole; afterwards rows hold raw prices (as floats, exactly)."""
     rows = bench.rows
     _missing(bench)
-    four = np.stack((rows.open, rows.high, rows.low, rows.close))
-    bench.quarantine("price-not-positive", np.any(four <= 0, axis=0))
-    most = np.iinfo(np.int32).max
-    four = np.stack((rows.open, rows.high, rows.low, rows.close))
-    bench.quarantine("price-too-large", np.any(four * bench.scale[rows.code] > most, axis=0))
-    exact = np.stack((rows.open, rows.high, rows.low, rows.close)) * bench.scale[rows.code]
-    raw = np.rint(exact)
-    bench.repair("rounded", np.any(np.abs(raw - exact) > _NOISE, axis=0))
-    high, low = raw.max(axis=0), raw.min(axis=0)
+    lowest = reduce(np.minimum, (rows.open, rows.high, rows.low, rows.close))
+    bench.quarantine("price-not-positive", lowest <= 0)
+    highest = reduce(np.maximum, (rows.open, rows.high, rows.low, rows.close))
+    scale = bench.scale[rows.code]
+    bench.quarantine("price-too-large", highest * scale > np.iinfo(np.int32).max)
+    scale = bench.scale[rows.code]
+    rounded = np.zeros(len(scale), dtype=bool)
+    raw = []
+    for values in (rows.open, rows.high, rows.low, rows.close):
+        exact = values * scale
+        raw.append(np.rint(exact))
+        rounded |= np.abs(raw[-1] - exact) > _NOISE
+    bench.repair("rounded", rounded)
+    high, low = reduce(np.maximum, raw), reduce(np.minimum, raw)
     bench.repair("extremes-mended", (high != raw[1]) | (low != raw[2]))
     rows.open, rows.high, rows.low, rows.close = raw[0], high, low, raw[3]
     for side in ("bid", "ask"):
         if (quote := getattr(rows, side)) is not None:
-            setattr(rows, side, np.rint(np.where(quote > 0, quote, 0) * bench.scale[rows.code]))
+            setattr(rows, side, np.rint(np.where(quote > 0, quote, 0) * scale))
     bench.raw = True
 
 
 def _missing(bench: Bench) -> None:
     """Deal with prices that are no number: those that traded may stand for others of their bar."""
     rows = bench.rows
-    known = np.isfinite(np.stack((rows.open, rows.high, rows.low, rows.close)))
-    if known.all():
+    if all(np.isfinite(v).all() for v in (rows.open, rows.high, rows.low, rows.close)):
         return
-    nothing = ~(known[0] | known[3])
+    nothing = ~(np.isfinite(rows.open) | np.isfinite(rows.close))
     first = np.full(len(bench.specs), np.iinfo(np.int64).max)
     np.minimum.at(first, rows.code[~nothing], rows.start[~nothing])
     early = nothing & (rows.start < first[rows.code])
