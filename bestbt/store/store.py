@@ -219,9 +219,7 @@ class Store:
             is stored of it; `day="2025-11-14"` says of which day a market activity report is;
             `tz="UTC"` says whose clock the times show (default: the exchange's, or what the file
             says); `volume="lots"` and `oi="lots"` say that these are counted in lots (`"units"`:
-            is stored of it; `tz="UTC"` says whose clock the times show (default: the exchange's,
-            or what the file says); `volume="lots"` and `oi="lots"` say that these are counted in
-            lots (`"units"`: that they are not, whatever they look like).
+            that they are not, whatever they look like).
 
         Returns
         -------
