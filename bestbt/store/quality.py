@@ -80,7 +80,11 @@ RULES: dict[str, str] = {
     "duplicate-settlement": "the same settlement price of the same future and day, again",
     "duplicate-settlement-conflict": "another settlement price of the same future and day: the "
     "last in the file was stored",
+    "other-day": "the text in a zip is named for another day than the zip: it repeats one",
+    "one-quote": "no trade, and a bid or an ask alone: no price is known",
+    "finer-stored": "a candle of a day, and the store has finer bars of that month",
     # repaired
+    "mid-of-quotes": "no trade in the bar: its prices are the middle of its bid and ask",
     "mid-price": "no trade that day: the price is the middle of bid and ask",
     "price-carried": "no trade that day and one quote alone: the last price of that day stands",
     "volume-fell": "the day's volume was lower than before: stored as no growth",

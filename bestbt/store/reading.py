@@ -199,6 +199,12 @@ class Reader:
                 found[own].append(Packed.read(row, where))
         return found
 
+    def steps(self, contract: Stored) -> dict[Ns, Ns]:
+        """Length of a contract's bars by month, keyed as `month_of` does."""
+        table = KINDS[contract.spec.asset].segments
+        asked = select(table.c.t0, table.c.step).where(table.c.contract_id == contract.id)
+        return {row["t0"]: row["step"] for row in self._rows(asked)}
+
     def closes(self, symbol: str) -> dict[date, RawPrice]:
         """Official closes of an index."""
         table = KINDS["index"].contracts

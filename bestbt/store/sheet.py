@@ -54,7 +54,7 @@ class Sheet:
     """A file as its importer understood it; nothing is judged yet but what it could not read.
 
     `show` writes out a row by its number in the file; `repairs` names rows, by their numbers, that
-    the importer changed.
+    the importer changed. `official`: the closes of an index are its official closes too.
     """
 
     rows: Rows
@@ -68,4 +68,5 @@ class Sheet:
     zoned: bool = False  # whose clock the times show
     volume_in: Units | None = None
     oi_in: Units | None = None
+    official: bool = False
     admitted: pd.DataFrame | None = None  # see `quarantine.admitted`

@@ -25,26 +25,21 @@ from bestbt.markets.symbols import Parsed, parse_symbol
 from bestbt.progress import progress_bar
 from bestbt.store import importers, quarantine
 from bestbt.store.dialects import connect, locate, upsert, writing
+from bestbt.store.export import write_export
 from bestbt.store.feed import Plan, StoreFeed, on_grid, plan, union_sessions
-from bestbt.store.importers.index_closes import Closes
+from bestbt.store.official import OfficialCloses
 from bestbt.store.plans import allowed_memory, parse_loading
-from bestbt.store.quality import Dealt, QualityReport
-from bestbt.store.reading import Reader, Stored, exchange_for
+from bestbt.store.quality import QualityReport
+from bestbt.store.reading import Reader, Stored, month_of
 from bestbt.store.run_writer import RunWriter
 from bestbt.store.runs import StoredRun, delete_run, list_runs, open_run
 from bestbt.store.sanitise import Calendar, Sheet, local_days, sanitise
-from bestbt.store.schema import (
-    KINDS,
-    VERSION,
-    Base,
-    FuturesSettlement,
-    Import,
-    StoreInfo,
-)
+from bestbt.store.schema import KINDS, VERSION, Base, FuturesSettlement, Import, StoreInfo
+from bestbt.store.segments import Bars
 from bestbt.store.sheet import Units
 from bestbt.store.slabs import Slabs
 from bestbt.store.writer import Importing, earlier_import
-from bestbt.units import DAY, MINUTE, POINTS, SECOND, Ns, RawPrice
+from bestbt.units import DAY, MINUTE, POINTS, SECOND, Ns
 
 __all__ = ["Store"]
 
@@ -206,20 +201,23 @@ class Store:
             Name of a format, to leave no doubt: `"long-bars"` (minute bars with a symbol column,
             Parquet or CSV, gzipped or not), `"chain-snapshots"` (a folder or tar archive),
             `"index-closes"` (official closes by day, CSV), `"end-of-day"` (the exchange's bhavcopy
-            or market activity report: settlement prices, closes of expiry days; CSV or zip).
+            or market activity report: settlement prices, closes of expiry days; CSV or zip),
+            `"tradingview"` (exported charts), `"daily-candles"`, `"lean"` (a zip or a folder of
+            zips), `"bestbt-export"`.
         symbol
             Name of the instrument, for a file of one index or share that names none or a wrong one.
         progress
             True: a bar in the terminal or notebook. A function is called with
             ``(done, total, text)`` instead, in contracts.
         **options
-            `columns={"open": "LTP"}` names columns; `stamp="end"` says that times are the ends of
-            bars (default: `"start"`, unless there is no doubt); `again=True` imports a file that
-            was imported before; `check_level=False` stores an index whose level is far from what
-            is stored of it; `day="2025-11-14"` says of which day a market activity report is;
-            `tz="UTC"` says whose clock the times show (default: the exchange's, or what the file
-            says); `volume="lots"` and `oi="lots"` say that these are counted in lots (`"units"`:
-            that they are not, whatever they look like).
+            `columns={"open": "LTP"}` names columns, `header=[…]` all columns of a text that has no
+            header; `official_closes=False` keeps the closes of daily candles out of settlement;
+            `stamp="end"` says that times are the ends of bars (default: `"start"`, unless there is
+            no doubt); `again=True` imports a file that was imported before; `check_level=False`
+            stores an index whose level is far from what is stored of it; `day="2025-11-14"` says of
+            which day a market activity report is; `tz="UTC"` says whose clock the times show
+            (default: the exchange's, or what the file says); `volume="lots"` and `oi="lots"` say
+            that these are counted in lots (`"units"`: that they are not, whatever they look like).
 
         Returns
         -------
@@ -232,7 +230,7 @@ class Store:
             The file cannot be understood, or none of its rows could be stored. Nothing was stored.
         """
         file = Path(path).expanduser()
-        if not file.is_file() and not any(file.rglob("*.csv")):
+        if not file.is_file() and not any(_files(file)):
             what = "a folder" if file.is_dir() else "not there"
             raise ImportRefused(f"{file} is {what}; give the path of a data file.")
         again = bool(options.pop("again", False))
@@ -246,141 +244,197 @@ class Store:
         with _telling(progress, file.name) as tell:
             tell(0, 0, "reading")
             sheet = importers.read(file, self.market, format=format, symbol=symbol, **options)
-            if isinstance(sheet, Closes):
-                if any(units.values()):
-                    raise ImportRefused(f"{file.name} holds closes, no volume or open interest.")
-                return self._import_closes(file, sheet, sha256, check_level, again)
-            sheet.volume_in = units["volume"] or sheet.volume_in
-            sheet.oi_in = units["oi"] or sheet.oi_in
-            with self.engine.connect() as connection:
-                sheet.admitted = quarantine.admitted(connection)
-            return self._import(file, sheet, sha256, symbol, check_level, again, tell)
+            if not isinstance(sheet, importers.Closes):
+                sheet.volume_in = units["volume"] or sheet.volume_in
+                sheet.oi_in = units["oi"] or sheet.oi_in
+            elif any(units.values()):
+                raise ImportRefused(f"{file.name} holds closes, no volume or open interest.")
+            return self._import(file.name, sheet, sha256, symbol, check_level, again, tell)
+
+    def import_frame(
+        self,
+        frame: pd.DataFrame,
+        name: str = "frame",
+        symbol: str | None = None,
+        columns: Mapping[str, str] | None = None,
+        stamp: str = "start",
+        bar: str | None = None,
+        *,
+        again: bool = False,
+        check_level: bool = True,
+        official_closes: bool = True,
+    ) -> QualityReport:
+        """Import bars from a frame: the rules, the report and all-or-nothing are those of a file.
+
+        Parameters
+        ----------
+        frame
+            One row a bar, its columns named as in a file; a `DatetimeIndex`, or an index with a
+            name, is a column too. Times with a zone are moved to the exchange's, those without
+            one are its local time. Rows without a time of day are daily candles.
+        name
+            What the report and `imports()` call it.
+        symbol
+            Name of the only instrument in it, in place of what its rows say.
+        columns
+            Names of columns that are not understood: ``{"close": "LTP"}``.
+        stamp
+            `"start"` or `"end"`: what of its bar a time names.
+        bar
+            Length of a bar, such as `"5min"`; default: seen from the rows.
+        again
+            Import what was imported before: the same values with the same arguments.
+        check_level
+            Refuse an index whose level is far from what is stored of it.
+        official_closes
+            Whether the closes of an index by day are its official closes too.
+
+        Returns
+        -------
+        QualityReport
+            Each row is in it: stored, or quarantined by reason.
+
+        Raises
+        ------
+        ImportRefused
+            It cannot be understood, or none of its rows could be stored. Nothing was stored.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> store = Store.open(Path(tempfile.mkdtemp()) / "prices.sqlite")
+        >>> times = pd.date_range("2024-01-01 09:15", periods=2, freq="min")
+        >>> prices = {"open": [1.0, 2.0], "high": [2.0, 3.0], "low": 1.0, "close": [2.0, 3.0]}
+        >>> store.import_frame(pd.DataFrame(prices, index=times), symbol="NIFTY").stored
+        2
+        >>> store.close()
+        """
+        sha256 = _frame_sha256(frame, f"{symbol} {sorted((columns or {}).items())} {stamp} {bar}")
+        with self.engine.connect() as connection:
+            already = None if again else earlier_import(connection, sha256)
+        if already is not None:
+            return self._imported_before(sha256, name)
+        sheet = importers.frame(
+            frame,
+            name,
+            self.market,
+            symbol=symbol,
+            columns=columns,
+            stamp=stamp,
+            bar=bar,
+            official_closes=official_closes,
+        )
+        return self._import(name, sheet, sha256, symbol, check_level, again, lambda *_: None)
 
     def _import(
         self,
-        file: Path,
-        sheet: Sheet,
+        file: str,
+        read: importers.Read,
         sha256: str,
-        given: str | None,
+        symbol: str | None,
         check_level: bool,
         again: bool,
         tell: Tell,
     ) -> QualityReport:
-        report = sheet.report
+        report = read.report
         report.sha256 = sha256
-        bars = sanitise(sheet, self._calendar)
-        spans: list[tuple[int, int]] = []
-        with self.importing(file.name, sha256=sha256, format=report.format, again=again) as tx:
+        synthetic = isinstance(read, importers.Exported) and read.synthetic
+        given = 0  # lots
+        with self.importing(
+            file, sha256=sha256, format=report.format, again=again, synthetic=synthetic
+        ) as tx:
             if tx.already is not None:  # another process was quicker
-                return self._imported_before(sha256, file.name)
-            for done, (spec, live) in enumerate(bars):
-                if check_level and spec.expiry is None:
-                    self._check_level(spec, live.starts, live.points, given)
-                columns = (live.volume, live.oi, live.bid, live.ask)
-                tx.write(spec, live.starts, live.points, *columns, step=sheet.step)
-                spans.append((int(live.starts[0]), int(live.starts[-1])))
-                report.tell_stored(spec, len(live))
-                tell(done + 1, len(sheet.specs), str(spec))
-            if not report.stored:
-                raise ImportRefused(f"No row of {file.name} could be stored.\n{report}")
+                return self._imported_before(sha256, file)
+            closes = OfficialCloses(self._reader, tx, report, self.synthetic)
+            if isinstance(read, importers.Closes):
+                days = closes.write_all(read, file, check_level)
+                given = sum(tx.lots(*lot) for lot in read.lots if not self.synthetic(lot.symbol))
+                report.add("noted", "lot-given", given)
+            else:
+                days = self._write_bars(tx, closes, read, symbol, file, check_level, tell)
+            if not days and not given:
+                raise ImportRefused(f"No row of {file} could be stored.\n{report}")
             report.add("noted", "replaced", tx.replaced)
-            report.start = self._local(min(a for a, _ in spans))
-            report.end = self._local(max(b for _, b in spans))
+            if days:
+                report.start, report.end = min(days), max(days)
             report.count_bounded()
             tx.report = report
-        tell(len(sheet.specs), len(sheet.specs), "stored")
         return report
 
-    def _import_closes(
-        self, file: Path, closes: Closes, sha256: str, check_level: bool, again: bool
-    ) -> QualityReport:
-        report = closes.report
-        report.sha256 = sha256
-        symbols = {c.symbol for c in closes.rows} | {s.spec.symbol for s in closes.settlements}
-        made_up = {symbol for symbol in symbols if self.synthetic(symbol)}
-        with self.importing(file.name, sha256=sha256, format=report.format, again=again) as tx:
-            if tx.already is not None:
-                return self._imported_before(sha256, file.name)
-            days = self._official_closes(tx, file.name, closes, made_up, check_level)
-            days += self._settlements(tx, file.name, closes, made_up, check_level)
-            given = sum(tx.lots(*lot) for lot in closes.lots if lot.symbol not in made_up)
-            report.add("noted", "lot-given", given)
-            if not days and not given:
-                raise ImportRefused(f"No row of {file.name} could be stored.\n{report}")
-            if days:
-                report.start, report.end = str(min(days)), str(max(days))
-            tx.report = report
-        return report
+    def _write_bars(
+        self,
+        tx: Importing,
+        official: OfficialCloses,
+        read: Sheet | importers.Exported,
+        given: str | None,
+        file: str,
+        check_level: bool,
+        tell: Tell,
+    ) -> list[str]:
+        """Write bars as they come; return the first and last time of each contract."""
+        report, total, closing = read.report, 0, False
+        bars: Iterator[tuple[ContractSpec, Bars, Ns]]
+        if isinstance(read, Sheet):
+            with self.engine.connect() as connection:
+                read.admitted = quarantine.admitted(connection)
+            total, closing, step = len(read.specs), read.official, read.step
+            bars = ((spec, live, step) for spec, live in sanitise(read, self._calendar))
+        else:
+            bars = read.bars
+        times: list[str] = []
+        contracts: set[ContractSpec] = set()
+        for spec, live, step in bars:
+            if check_level and spec.expiry is None:
+                self._check_level(spec, live.starts, live.points, given)
+            closes = closing and spec.asset == "index"
+            kept = self._beside_finer(spec, live, report, closes) if step == DAY else live
+            columns = (kept.volume, kept.oi, kept.bid, kept.ask)
+            tx.write(spec, kept.starts, kept.points, *columns, step=step)
+            contracts.add(spec)
+            stored = live if closes else kept
+            if len(stored):
+                times += [self._local(int(stored.starts[i])) for i in (0, -1)]
+            name = f"{spec.symbol} {spec.asset}"
+            report.symbols[name] = report.symbols.get(name, 0) + len(kept)
+            report.stored += len(stored)
+            report.contracts = len(contracts)
+            if closes:
+                for close in self._closes_of(spec, live):
+                    official.write(close, file, check_level)
+            tell(len(contracts), total, str(spec))
+        if isinstance(read, importers.Exported):
+            for close in read.closes:
+                official.put(close, file)
+            for settlement in read.settlements:
+                official.settle(settlement, file)
+        tell(len(contracts), len(contracts), "stored")
+        return times
 
-    def _official_closes(
-        self, tx: Importing, name: str, closes: Closes, made_up: set[str], check_level: bool
-    ) -> list[date]:
-        """Store official closes; return the days of those that are."""
-        report, symbols = closes.report, {c.symbol for c in closes.rows}
-        stored = {symbol: self._reader.closes(symbol) for symbol in symbols}
-        kept, days = set(), []
-        for close in closes.rows:
-            spec = ContractSpec("index", close.symbol, exchange=exchange_for(close.symbol))
-            far = check_level and self._is_far(spec, close.day, close.raw)
-            if close.symbol in made_up or far:
-                reason = "synthetic-index" if close.symbol in made_up else "far-close"
-                dealt: Dealt = "quarantined" if close.counts else "noted"
-                report.add(dealt, reason, 1, [str(close)])
-                continue
-            before = stored[close.symbol].get(close.day)
-            if before is not None:
-                rule = "close-known" if before == close.raw else "close-changed"
-                report.add("noted", rule, 1, [f"{close}, before it {before / 100:.2f}"])
-            tx.close(close.symbol, close.day, close.raw, f"{name}, {close.where}"[:_SOURCE])
-            kind = f"{close.symbol} official close"
-            report.symbols[kind] = report.symbols.get(kind, 0) + 1
-            report.stored += close.counts
-            kept.add(close.symbol)
-            days.append(close.day)
-        report.contracts += len(kept)
-        return days
+    def _beside_finer(
+        self, spec: ContractSpec, live: Bars, report: QualityReport, closes: bool
+    ) -> Bars:
+        """Leave out the candles of months of which the store has finer bars."""
+        found = self._reader.contract(spec)
+        if found is None:
+            return live
+        steps = self._reader.steps(found)
+        finer = np.array(
+            [steps.get(month_of(int(t), self.market.tz), DAY) < DAY for t in live.starts],
+            dtype=bool,
+        )
+        if not finer.any():
+            return live
+        days = [f"{spec} {self._local(int(t))[:10]}" for t in live.starts[finer]]
+        report.add("noted" if closes else "quarantined", "finer-stored", len(days), days)
+        return live.take(~finer)
 
-    def _settlements(
-        self, tx: Importing, name: str, closes: Closes, made_up: set[str], check_level: bool
-    ) -> list[date]:
-        """Store settlement prices of futures; return the days of those that are."""
-        report, symbols = closes.report, {s.spec.symbol for s in closes.settlements}
-        stored = {symbol: self._reader.settlements(symbol) for symbol in symbols}
-        kept, days = set(), []
-        for found in closes.settlements:
-            spec = found.spec
-            far = check_level and self._is_far(spec, found.day, found.raw)
-            if spec.symbol in made_up or far or spec.expiry is None:
-                reason = "synthetic-index" if spec.symbol in made_up else "far-settlement"
-                report.add("quarantined", reason, 1, [str(found)])
-                continue
-            before = stored[spec.symbol].get((spec.expiry, found.day))
-            if before is not None:
-                rule = "settlement-known" if before == found.raw else "settlement-changed"
-                report.add("noted", rule, 1, [f"{found}, before it {before / 100:.2f}"])
-            tx.settlement(spec, found.day, found.raw, f"{name}, {found.where}"[:_SOURCE])
-            kind = f"{spec.symbol} future settlement"
-            report.symbols[kind] = report.symbols.get(kind, 0) + 1
-            report.stored += 1
-            kept.add(spec)
-            days.append(found.day)
-        report.contracts += len(kept)
-        return days
-
-    def _is_far(self, spec: ContractSpec, day: date, raw: RawPrice) -> bool:
-        """Whether a price at a day's end cannot be that of a contract whose bars are stored."""
-        contract = self._reader.contract(spec)
-        sessions = self._calendar.between(KINDS[spec.asset].hours, day, day)
-        if contract is None or not sessions:
-            return False
-        first, last = sessions[0].open, sessions[-1].close
-        for segment in self._reader.segments(contract, first, last):
-            bars = segment.bars()
-            inside = (bars.starts >= first) & (bars.starts < last)
-            if inside.any():
-                newest = int(bars.points[POINTS - 1 :: POINTS][inside][-1])
-                return abs(raw / newest - 1) > _LEVEL
-        return False
+    def _closes_of(self, spec: ContractSpec, live: Bars) -> list[importers.Close]:
+        days = local_days(live.starts, self.market.tz).tolist()
+        last = live.points[POINTS - 1 :: POINTS].tolist()
+        return [
+            importers.Close(0, spec.symbol, date.fromordinal(_EPOCH + day), raw, counts=False)
+            for day, raw in zip(days, last, strict=True)
+        ]
 
     def _imported_before(self, sha256: str, name: str) -> QualityReport:
         table: Any = Import.__table__
@@ -651,6 +705,78 @@ class Store:
         index = pd.DatetimeIndex(starts, tz="UTC").tz_convert(self.market.tz).rename("time")
         return pd.DataFrame(table, index=index)
 
+    def export(
+        self,
+        symbol: str,
+        path: str | os.PathLike[str],
+        start: Day | None = None,
+        end: Day | None = None,
+        bar: str | None = None,
+        *,
+        derivatives: bool = True,
+        progress: Progress = True,
+    ) -> int:
+        """Write prices to a Parquet file, one row a live bar; `import_file` reads it back.
+
+        Parameters
+        ----------
+        symbol
+            An index or equity, with its futures and options; or one contract, such as
+            `NIFTY 2024-02-29 22000 CE`.
+        path
+            Of the file. One that is there is replaced when the new one is whole.
+        start, end
+            Days, both included; default: all that is stored.
+        bar
+            Length of the bars written, a multiple of those stored; default: as they are stored.
+            Imported again, these give the same prices, byte for byte; longer ones do not.
+        derivatives
+            Whether to write the futures and options of a symbol too.
+        progress
+            As of `import_file`.
+
+        Returns
+        -------
+        int
+            How many bars were written.
+
+        Raises
+        ------
+        ContractNotFound
+            Nothing of that name is stored.
+        DataGap
+            No bar lies in the range, or those stored are longer than *bar*.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> store = Store.open(folder / "prices.sqlite")
+        >>> times = pd.date_range("2024-01-01 09:15", periods=2, freq="min")
+        >>> prices = {"open": [1.0, 2.0], "high": [2.0, 3.0], "low": 1.0, "close": [2.0, 3.0]}
+        >>> _ = store.import_frame(pd.DataFrame(prices, index=times), symbol="NIFTY")
+        >>> store.export("NIFTY", folder / "nifty.parquet")
+        2
+        >>> store.close()
+        """
+        try:
+            contracts = [self._find(symbol)]
+        except ContractNotFound:
+            if symbol not in self._reader.symbols():  # its derivatives may be all there is
+                raise
+            contracts = []
+        spot = contracts[0].spec if contracts else ContractSpec("index", symbol)
+        if spot.expiry is None and derivatives:
+            for asset in ("future", "option"):
+                contracts += self._reader.contracts(asset, spot.symbol)
+        outer = [self._outer(c) for c in contracts if c.first is not None]
+        first = _day(start) if start is not None else min(a for a, _ in outer)
+        last = _day(end) if end is not None else max(b for _, b in outer)
+        step = None if bar is None else duration(bar)
+        file = Path(path).expanduser()
+        with _telling(progress, file.name) as tell:
+            return write_export(self._reader, contracts, file, first, last, step, _bar, tell)
+
     def _find(self, text: str) -> Stored:
         found = self._reader.spot(text)
         if found is None:
@@ -787,9 +913,24 @@ def _bar(step: Ns) -> str:
     return f"{step}ns"
 
 
+def _files(folder: Path) -> Iterator[Path]:
+    """Files of a folder that an import may read."""
+    return (file for file in folder.rglob("*") if file.suffix in (".csv", ".zip"))
+
+
+def _frame_sha256(frame: pd.DataFrame, given: str) -> str:
+    """Return a hash of a frame's values and of what was said about them."""
+    found = hashlib.sha256(given.encode())
+    plain = frame.reset_index()
+    for place, name in enumerate(plain.columns):
+        values = pd.util.hash_pandas_object(plain.iloc[:, place], index=False)
+        found.update(f"\n{name}\n".encode() + values.to_numpy().tobytes())
+    return found.hexdigest()
+
+
 def _sha256(file: Path) -> str:
     if file.is_dir():
-        names = sorted(f.relative_to(file).as_posix() for f in file.rglob("*.csv"))
+        names = sorted(f.relative_to(file).as_posix() for f in _files(file))
         lines = (f"{name} {_sha256(file / name)}\n" for name in names)
         return hashlib.sha256("".join(lines).encode()).hexdigest()
     with file.open("rb") as stream:

@@ -5,6 +5,7 @@ Nothing is decided here about a row that can be read.
 
 from __future__ import annotations
 
+import re
 from zoneinfo import available_timezones
 
 import numpy as np
@@ -35,8 +36,13 @@ from bestbt.units import MINUTE
 __all__ = ["PRICES", "SYMBOL", "bars_sheet"]
 
 PRICES = ("open", "high", "low", "close")
-SYMBOL = ("symbol", "ticker", "instrument", "tradingsymbol", "contract", "scrip", "name")
+SYMBOL: tuple[str, ...] = ("symbol", "ticker", "instrument", "tradingsymbol", "contract")
+SYMBOL += ("scrip", "name", "underlying")
 """Headers of a column that names the instrument, as `columns.plain` writes them."""
+_REST = ("volume", "oi", "bid", "ask")
+_PARTS = ("expiry", "strike", "right")
+_RIGHTS = {"CE": "CE", "C": "CE", "CALL": "CE", "PE": "PE", "P": "PE", "PUT": "PE"}
+_WHOLE = re.compile(r"\d(?:CE|PE)$|FUT$|-I{1,3}$")  # a name that says its contract by itself
 _I64 = npt.NDArray[np.int64]
 
 
@@ -53,7 +59,9 @@ def bars_sheet(
     """Return a table of bars as a sheet.
 
     The table has the roles ``open``, ``high``, ``low``, ``close``, a ``datetime``, or ``date``
-    and ``time``; ``symbol`` unless *symbol* is given; ``volume`` and ``oi`` if it has them.
+    and ``time``; ``symbol`` unless *symbol* is given, and beside it ``expiry``, ``strike`` and
+    ``right`` where it names the underlying alone; ``volume``, ``oi``, ``bid`` and ``ask`` if it
+    has them.
 
     Parameters
     ----------
@@ -80,7 +88,7 @@ def bars_sheet(
     if tz is not None and tz not in available_timezones():
         raise ImportRefused(f'tz={tz!r} was given; it is a zone\'s name, such as "UTC".')
     report = QualityReport(name, table.kind, rows=len(table.line) + len(table.ragged))
-    renamed = [f"{role} = {h}" for role, h in table.headers.items() if h.lower() != role]
+    renamed = [f"{role} = {h}" for role, h in table.headers.items() if h and h.lower() != role]
     if renamed:
         report.remarks.append("columns: " + ", ".join(renamed))
     report.add(
@@ -98,7 +106,7 @@ def bars_sheet(
         which, names = np.zeros(len(start), dtype=np.int64), [symbol]
         repairs += _given(table, symbol, report)
     elif "symbol" in table.columns:
-        which, names = coded(table.columns["symbol"])
+        which, names = _names(table, lambda r, n, s: report.add("noted", r, n, s))
     else:
         raise ImportRefused(
             f"{name} has no column that names the instrument "
@@ -111,7 +119,8 @@ def bars_sheet(
     if moved:
         repairs.append((moved, table.line))
     if step != MINUTE:
-        report.remarks.append(f"bars of {step // MINUTE} minutes")
+        seen = "" if bar else ', as most rows are apart; if they are shorter, say bar="1min"'
+        report.remarks.append(f"bars of {step // MINUTE} minutes{seen}")
     days = np.where(known, local_days(np.where(known, start, 0), market.tz), -1)
     contracts = Contracts(market, report)
     code = np.full(len(start), -1)
@@ -130,7 +139,7 @@ def bars_sheet(
         code,
         start,
         *(read_numbers(table.columns[name]) for name in PRICES),
-        *(read_numbers(table.columns[n]) if n in table.columns else None for n in ("volume", "oi")),
+        *(read_numbers(table.columns[n]) if n in table.columns else None for n in _REST),
     )
     rows.keep(code >= 0)
     return Sheet(
@@ -143,6 +152,33 @@ def bars_sheet(
         stamped=bool(stamp or moved),
         zoned=tz is not None,
     )
+
+
+def _names(table: Table, note: Note) -> tuple[_I64, list[str]]:
+    """Return each row's number in a list of names, put together where columns have the parts."""
+    which, names = coded(table.columns["symbol"])
+    if not all(part in table.columns for part in _PARTS):
+        return which, names
+    expiry, days = coded(table.columns["expiry"])
+    right, rights = coded(table.columns["right"])
+    strikes, strike = np.unique(read_numbers(table.columns["strike"]), return_inverse=True)
+    key = ((which * len(days) + expiry) * len(rights) + right) * len(strikes) + strike
+    keys, which_key = np.unique(key, return_inverse=True)
+    read = read_dates([day[:10] if day[4:5] == "-" else day for day in days], note)
+    dates = [
+        None if d == NAT else np.datetime64(int(d), "ns").astype("datetime64[D]") for d in read
+    ]
+    made = []
+    for value in keys.tolist():
+        value, at_strike = divmod(value, len(strikes))
+        value, at_right = divmod(value, len(rights))
+        at_name, at_day = divmod(value, len(days))
+        name, day = names[at_name], dates[at_day]
+        side = _RIGHTS.get(rights[at_right].upper())
+        if day is not None and not _WHOLE.search(name.upper()):
+            name = f"{name} {day} " + (f"{strikes[at_strike]:.10g} {side}" if side else "FUT")
+        made.append(name)
+    return which_key.astype(np.int64), made
 
 
 def _given(table: Table, symbol: str, report: QualityReport) -> list[tuple[str, _I64]]:

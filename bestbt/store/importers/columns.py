@@ -54,6 +54,8 @@ _ZONE = re.compile(r"(?<=.{10})(?:Z|[+-]\d\d:?\d\d)$")  # not the end of a date 
 _MONTH_FIRST = {"%d-%m-%Y": "%m-%d-%Y", "%d/%m/%Y": "%m/%d/%Y"}
 _TIMES = ("%H:%M:%S", "%H:%M", "%H:%M:%S.%f", "%I:%M %p", "%I:%M:%S %p", "%H.%M")
 
+_GROUPED = r"^-?\d{1,3}(,\d{2,3})*,\d{3}(\.\d+)?$"  # 1,23,456.05 and 123,456.05
+
 _I64 = npt.NDArray[np.int64]
 _F64 = npt.NDArray[np.float64]
 Note = Callable[[str, int, list[str]], None]
@@ -77,6 +79,8 @@ def read_numbers(column: pa.ChunkedArray) -> _F64:
         try:
             column = pc.cast(text, pa.float64())
         except pa.ArrowInvalid:
+            grouped = pc.match_substring_regex(text, _GROUPED)
+            text = pc.if_else(grouped, pc.replace_substring(text, ",", ""), text)
             return np.asarray(pd.to_numeric(text.to_pandas(), errors="coerce"), dtype=np.float64)
     return np.asarray(pc.cast(column, pa.float64()).to_numpy(zero_copy_only=False))
 
@@ -159,6 +163,11 @@ def read_moments(column: pa.ChunkedArray, tz: str, note: Note, given: bool = Fal
         if given:
             epoch = np.where(known, to_utc(np.where(known, epoch, 0), tz), NAT)
         return np.asarray(epoch.astype(np.int64)[which])
+    if all(re.fullmatch(r"20\d{10}(\d\d)?", t) for t in texts if t):
+        digits = [t.ljust(14, "0") for t in texts]
+        written, _ = _parsed(digits, ("%Y%m%d%H%M%S",))
+        known = written != NAT
+        return np.where(known, to_utc(np.where(known, written, 0), tz), NAT)[which]
     if given:
         texts = [_ZONE.sub("", t) for t in texts]
     series = pd.Series(texts, dtype=object)
@@ -168,12 +177,21 @@ def read_moments(column: pa.ChunkedArray, tz: str, note: Note, given: bool = Fal
     if aware:
         return moments[which]
     if bool(found.isna().any()):
-        halves = [t.replace("T", " ").partition(" ") for t in texts]
-        day = read_dates([a for a, _, _ in halves], note)
-        clock = read_times([b.strip() for _, _, b in halves])
-        moments = np.where((day != NAT) & (clock != NAT), day + clock, NAT)
+        moments = _local_moments(texts, note)
     known = moments != NAT
     return np.where(known, to_utc(np.where(known, moments, 0), tz), NAT)[which]
+
+
+def _local_moments(texts: Sequence[str], note: Note) -> _I64:
+    """Return moments of a wall clock: dates with a time of day, or dates alone (midnights)."""
+    if not any(":" in t for t in texts):
+        days = read_dates(texts, note)
+        if bool((days != NAT).any()):
+            return days
+    halves = [t.replace("T", " ").partition(" ") for t in texts]
+    day = read_dates([a for a, _, _ in halves], note)
+    clock = read_times([b.strip() for _, _, b in halves])
+    return np.where((day != NAT) & (clock != NAT), day + clock, NAT)
 
 
 def to_utc(local: _I64, tz: str) -> _I64:

@@ -54,7 +54,7 @@ _NOISE = 1e-3
 
 @dataclass(frozen=True, slots=True)
 class Close:
-    """One official close, as a raw price; `line` is its line in the file."""
+    """One official close, as a raw price; `line` is its line in the file, 0 if it has none."""
 
     line: int
     symbol: str
@@ -65,11 +65,12 @@ class Close:
 
     @property
     def where(self) -> str:
-        """The line, and in an archive the file."""
-        return f"{self.part}, line {self.line}" if self.part else f"line {self.line}"
+        """The line, and in an archive the file; "" of what has no line."""
+        return _where(self.part, self.line)
 
     def __str__(self) -> str:
-        return f"{self.where}: {self.symbol} {self.day} {self.raw / _SCALE:.2f}"
+        said = f"{self.symbol} {self.day} {self.raw / _SCALE:.2f}"
+        return f"{self.where}: {said}" if self.where else said
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,11 +85,22 @@ class Settlement:
 
     @property
     def where(self) -> str:
-        """The line, and in an archive the file."""
-        return f"{self.part}, line {self.line}" if self.part else f"line {self.line}"
+        """The line, and in an archive the file; "" of what has no line."""
+        return _where(self.part, self.line)
 
     def __str__(self) -> str:
-        return f"{self.where}: {self.spec} {self.day} {self.raw / _SCALE:.2f}"
+        said = f"{self.spec} {self.day} {self.raw / _SCALE:.2f}"
+        return f"{self.where}: {said}" if self.where else said
+
+
+def _where(part: str, line: int) -> str:
+    said = f"line {line}" if line else ""
+    return f"{part}, {said}" if part else said
+
+
+def _where(part: str, line: int) -> str:
+    said = f"line {line}" if line else ""
+    return f"{part}, {said}" if part else said
 
 
 class Lot(NamedTuple):

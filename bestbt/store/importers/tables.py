@@ -12,6 +12,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet
@@ -20,7 +21,7 @@ from bestbt.errors import ImportRefused
 from bestbt.store.importers.columns import NULLS
 from bestbt.store.importers.source import Source
 
-__all__ = ["TEXTS", "Table", "read_table"]
+__all__ = ["TEXTS", "Table", "frame_table", "read_table"]
 
 TEXTS = ("symbol", "datetime", "date", "time")
 """Roles that are read as text; all others are numbers where every field is one."""
@@ -93,11 +94,56 @@ def _parquet(source: Source, pick: Pick, format: str) -> Table:
     with pa.parquet.ParquetFile(source.path) as file:
         headers = file.schema_arrow.names
         places = pick(headers)
-        table = file.read(columns=[headers[i] for i in places.values()])
+        for i in places.values():
+            if headers.count(headers[i]) > 1:
+                raise ImportRefused(
+                    f"{source.name} has {headers.count(headers[i])} columns called {headers[i]!r}; "
+                    "rename all but one."
+                )
+        table = file.read(columns=list(dict.fromkeys(headers[i] for i in places.values())))
     columns = {role: table.column(headers[i]) for role, i in places.items()}
     line = np.arange(1, table.num_rows + 1)
     names = {role: headers[i] for role, i in places.items()}
     return Table(columns, names, line, "row", f"{format} Parquet", [])
+
+
+def frame_table(frame: pd.DataFrame, pick: Pick, *, format: str) -> Table:
+    """Return a frame's columns that matter; an index that has a name or times is a column too.
+
+    Parameters
+    ----------
+    pick
+        As of `read_table`.
+    format
+        Name of the format, for the report.
+
+    Raises
+    ------
+    ImportRefused
+        For columns that are no table: of several levels, or of mixed kinds.
+    """
+    if frame.columns.nlevels > 1:
+        raise ImportRefused(
+            "The frame's columns have several levels; take one, such as frame.droplevel(1, axis=1)."
+        )
+    if not len(frame):
+        raise ImportRefused("The frame has no rows.")
+    index = frame.index
+    if index.nlevels > 1 or index.name is not None:
+        frame = frame.reset_index()
+    elif isinstance(index, pd.DatetimeIndex):
+        frame = frame.rename_axis("datetime").reset_index()
+    headers = [str(name) for name in frame.columns]
+    places = pick(headers)
+    columns: dict[str, pa.ChunkedArray] = {}
+    for role, i in places.items():
+        try:
+            array = pa.Array.from_pandas(frame.iloc[:, i])
+        except (pa.ArrowInvalid, pa.ArrowTypeError):  # such as numbers and "-" in one column
+            array = pa.array(frame.iloc[:, i].map(lambda v: None if pd.isna(v) else str(v)))
+        columns[role] = array if isinstance(array, pa.ChunkedArray) else pa.chunked_array([array])
+    names = {role: headers[i] for role, i in places.items()}
+    return Table(columns, names, np.arange(1, len(frame) + 1), "row", f"{format} frame", [])
 
 
 def _csv(
@@ -118,6 +164,8 @@ def _csv(
             f"{source.name} is neither Parquet nor text; give minute bars as Parquet, CSV or "
             "CSV.gz."
         )
+    if source.head.lstrip()[:1] in (b"{", b"["):
+        raise ImportRefused(f"{source.name} is JSON, and in it are no bars of a known shape.")
     headers = list(source.header if given is None else given)
     if len(headers) < 2:
         raise ImportRefused(
@@ -156,7 +204,7 @@ def _csv(
                 ),
                 pa.csv.ConvertOptions(
                     column_types=types,
-                    include_columns=[names[i] for i in places.values()],
+                    include_columns=list(dict.fromkeys(names[i] for i in places.values())),
                     null_values=NULLS,
                 ),
             )
