@@ -86,7 +86,9 @@ def write_export(
     written = 0
     try:
         with part.open("wb") as stream:
-            with pa.parquet.ParquetWriter(stream, columns, compression="zstd") as writer:
+            with pa.parquet.ParquetWriter(
+                stream, columns, compression="zstd", write_page_checksum=True
+            ) as writer:
                 held: list[pa.Table] = []
                 for done, contract in enumerate(contracts):
                     for bars, length in _months(reader, contract, days, step, name_of):

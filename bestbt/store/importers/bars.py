@@ -44,6 +44,7 @@ _PARTS = ("expiry", "strike", "right")
 _RIGHTS = {"CE": "CE", "C": "CE", "CALL": "CE", "PE": "PE", "P": "PE", "PUT": "PE"}
 _WHOLE = re.compile(r"\d(?:CE|PE)$|FUT$|-I{1,3}$")  # a name that says its contract by itself
 _I64 = npt.NDArray[np.int64]
+_F64 = npt.NDArray[np.float64]
 
 
 def bars_sheet(
@@ -139,7 +140,7 @@ def bars_sheet(
         code,
         start,
         *(read_numbers(table.columns[name]) for name in PRICES),
-        *(read_numbers(table.columns[n]) if n in table.columns else None for n in _REST),
+        *(_rest(table, name) for name in _REST),
     )
     rows.keep(code >= 0)
     return Sheet(
@@ -152,6 +153,14 @@ def bars_sheet(
         stamped=bool(stamp or moved),
         zoned=tz is not None,
     )
+
+
+def _rest(table: Table, role: str) -> _F64 | None:
+    """Return a column that a bar may lack; None too for one that holds nothing."""
+    if role not in table.columns:
+        return None
+    values = read_numbers(table.columns[role])
+    return values if bool(np.isfinite(values).any()) else None
 
 
 def _names(table: Table, note: Note) -> tuple[_I64, list[str]]:

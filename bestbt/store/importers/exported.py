@@ -133,7 +133,7 @@ def read(
             f"out. {did_you_mean(name, ('again', 'check_level'))}"
         )
     try:
-        file = pa.parquet.ParquetFile(source.path)
+        file = pa.parquet.ParquetFile(source.path, page_checksum_verification=True)
     except (OSError, pa.ArrowException) as error:
         raise _damaged(source, error) from None
     said: dict[str, Any] = json.loads((file.schema_arrow.metadata or {}).get(MARK, b"{}"))
