@@ -53,15 +53,15 @@ def write(folder: Path, market: Iterable[DemoSeries], *, dirt: bool = True) -> P
                 name = f"european_{side}_{spec.strike * 10_000:.0f}_{spec.expiry:%Y%m%d}.csv"
                 place = folder / "indexoption" / "india" / "minute" / low
                 volume, oi = series.volume[here] // spec.lot, series.oi[here] // spec.lot
-                rows = {"trade": [], "quote": [], "openinterest": []}
+                kinds: dict[str, list[str]] = {"trade": [], "quote": [], "openinterest": []}
                 for i, (m, q) in enumerate(zip(ms, four, strict=True)):
                     scaled = [v * 100 for v in q]
                     bid = ",".join(str(v - TICK) for v in scaled)
                     ask = ",".join(str(v + TICK) for v in scaled)
-                    rows["trade"].append(f"{m},{','.join(map(str, scaled))},{volume[i]}")
-                    rows["quote"].append(f"{m},{bid},10,{ask},20")
-                    rows["openinterest"].append(f"{m},{oi[i]}")
-                for what, lines in rows.items():
+                    kinds["trade"].append(f"{m},{','.join(map(str, scaled))},{volume[i]}")
+                    kinds["quote"].append(f"{m},{bid},10,{ask},20")
+                    kinds["openinterest"].append(f"{m},{oi[i]}")
+                for what, lines in kinds.items():
                     at = place / f"{day:%Y%m%d}_{what}_european.zip"
                     inside = texts.setdefault(at, {})
                     inside[f"{day:%Y%m%d}_{low}_minute_{what}_{name}"] = "\n".join(lines)
