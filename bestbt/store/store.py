@@ -921,9 +921,12 @@ def _files(folder: Path) -> Iterator[Path]:
 def _frame_sha256(frame: pd.DataFrame, given: str) -> str:
     """Return a hash of a frame's values and of what was said about them."""
     found = hashlib.sha256(given.encode())
-    plain = frame.reset_index()
+    plain = frame.reset_index(allow_duplicates=True)
     for place, name in enumerate(plain.columns):
-        values = pd.util.hash_pandas_object(plain.iloc[:, place], index=False)
+        column = plain.iloc[:, place]
+        if column.dtype == object:  # values of any kind, that need not have a hash
+            column = column.map(repr)
+        values = pd.util.hash_pandas_object(column, index=False)
         found.update(f"\n{name}\n".encode() + values.to_numpy().tobytes())
     return found.hexdigest()
 

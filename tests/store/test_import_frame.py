@@ -90,6 +90,17 @@ def test_the_same_frame_is_imported_once(store: Store) -> None:
     assert store.prices("NIFTY")["close"].iloc[2] == 103.05
 
 
+def test_odd_columns_are_no_hindrance(store: Store) -> None:
+    """Lists, an index called as a column is, and categories: what is not read does not matter."""
+    frame = minutes(symbol=pd.Categorical([CALL] * 4), tags=[["a"], [], None, {}], volume=50)
+    frame.index.name = "time"
+    assert store.import_frame(frame).stored == 4
+    assert store.import_frame(frame.copy()).already
+    frame.index.name = "symbol"
+    with pytest.raises(ImportRefused, match="2 columns that may be symbol"):
+        store.import_frame(frame)
+
+
 def test_days_and_end_stamps(store: Store) -> None:
     days = minutes()
     days.index = pd.to_datetime(["2024-02-01", "2024-02-02", "2024-02-05", "2024-02-06"])

@@ -104,6 +104,15 @@ def test_what_is_no_chart_of_minutes_or_days_is_refused(
     assert store.is_empty
 
 
+def test_days_by_another_name_want_their_length_said(store: Store, tmp_path: Path) -> None:
+    chart = tmp_path / "chart.csv"
+    chart.write_text(f"{HEAD}\n1706758200,1,4,1,3\n1706844600,1,4,1,3\n")
+    with pytest.raises(ImportRefused, match=r'one row a day.*say bar="1d"'):
+        store.import_file(chart, symbol="SBIN", progress=False)
+    store.import_file(chart, symbol="SBIN", bar="1d", progress=False)
+    assert store.coverage()["bar"].tolist() == ["1d"]
+
+
 def test_an_option_it_has_no_use_for_is_refused(store: Store, tmp_path: Path) -> None:
     chart = tmp_path / "NSE_NIFTY, 5.csv"
     chart.write_text(f"{HEAD}\n2024-02-05T09:15:00+05:30,1,4,1,3\n")

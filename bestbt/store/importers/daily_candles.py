@@ -54,11 +54,11 @@ def _parquet_shows(source: Source) -> bool:
     with pa.parquet.ParquetFile(source.path) as file:
         headers = file.schema_arrow.names
         places = pick(headers, {}, source.name)
-        if "time" in places or not file.num_row_groups:
+        if "time" in places:
             return False
         at = headers[places.get("datetime", places.get("date", 0))]
-        column = file.read_row_group(0, columns=[at]).column(0)
-    return _no_clock([str(v) for v in column.slice(0, _LOOK).to_pylist() if v is not None])
+        first = next(file.iter_batches(batch_size=_LOOK, columns=[at]), None)
+    return first is not None and _no_clock([str(v) for v in first.column(0).to_pylist() if v])
 
 
 def are_days(table: Table) -> bool:

@@ -181,7 +181,8 @@ class _Reading:
         if derivative:
             strike = int(named["strike"]) / _SCALE
             expiry = _day(named["expiry"])
-            text = f"{text} {expiry} {strike:.10g} {'CE' if named['right'] == 'call' else 'PE'}"
+            right = "CE" if named["right"].lower() == "call" else "PE"
+            text = f"{text} {expiry} {strike:.10g} {right}"
         try:
             parsed = parse_symbol(text, day)
             level = float(np.nanmedian(values[:, 1])) if np.isfinite(values[:, 1]).any() else 0.0

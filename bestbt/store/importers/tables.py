@@ -130,9 +130,9 @@ def frame_table(frame: pd.DataFrame, pick: Pick, *, format: str) -> Table:
         raise ImportRefused("The frame has no rows.")
     index = frame.index
     if index.nlevels > 1 or index.name is not None:
-        frame = frame.reset_index()
+        frame = frame.reset_index(allow_duplicates=True)
     elif isinstance(index, pd.DatetimeIndex):
-        frame = frame.rename_axis("datetime").reset_index()
+        frame = frame.rename_axis("datetime").reset_index(allow_duplicates=True)
     headers = [str(name) for name in frame.columns]
     places = pick(headers)
     columns: dict[str, pa.ChunkedArray] = {}

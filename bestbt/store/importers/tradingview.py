@@ -13,6 +13,8 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import numpy as np
+
 from bestbt.errors import ImportRefused, did_you_mean
 from bestbt.markets.india import India
 from bestbt.store.importers.bars import bars_sheet
@@ -20,7 +22,7 @@ from bestbt.store.importers.daily_candles import are_days, day_sheet
 from bestbt.store.importers.long_bars import has_prices
 from bestbt.store.importers.source import Source
 from bestbt.store.importers.tables import read_table
-from bestbt.store.sanitise import Sheet
+from bestbt.store.sanitise import Sheet, local_days
 
 __all__ = ["read", "shows"]
 
@@ -92,7 +94,14 @@ def read(
     bar = bar or chart.bar
     if bar == "1d" or (bar is None and are_days(table)):
         return day_sheet(source.name, table, market, symbol=symbol, official_closes=official_closes)
-    return bars_sheet(source.name, table, market, symbol=symbol, bar=bar)
+    sheet = bars_sheet(source.name, table, market, symbol=symbol, bar=bar)
+    days = local_days(sheet.rows.start, market.tz)
+    if bar is None and len(days) > 1 and len(np.unique(days)) == len(days):
+        raise ImportRefused(
+            f"{source.name} has one row a day, each at a time of day, and its name does not say "
+            'how long its bars are; say bar="1d", or what they are.'
+        )
+    return sheet
 
 
 def _pick(headers: Sequence[str]) -> dict[str, int]:

@@ -49,7 +49,7 @@ def entries(path: Path) -> Iterator[tuple[str, bytes]]:
 def _check(name: str, files: list[zipfile.ZipInfo]) -> None:
     for info in files:
         inside = PurePosixPath(info.filename.replace("\\", "/"))
-        if inside.is_absolute() or ".." in inside.parts or ":" in inside.parts[0]:
+        if inside.is_absolute() or ".." in inside.parts or ":" in inside.name:
             raise ImportRefused(
                 f"{name} holds a file called {info.filename[:80]!r}, which leads out of the "
                 "archive; it was not made by a vendor of data."
