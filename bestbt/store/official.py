@@ -46,7 +46,7 @@ class OfficialCloses:
         kept = [c for c in closes.rows if self.write(c, name, check_level)]
         settled = [s for s in closes.settlements if self._settles(s, name, check_level)]
         self._report.contracts += len({c.symbol for c in kept} | {s.spec for s in settled})
-        return [str(found.day) for found in (*kept, *settled)]
+        return [*(str(c.day) for c in kept), *(str(s.day) for s in settled)]
 
     def write(self, close: Close, name: str, check_level: bool) -> bool:
         """Write an official close unless it cannot be one; say whether it was written."""

@@ -244,11 +244,11 @@ class Store:
         with _telling(progress, file.name) as tell:
             tell(0, 0, "reading")
             sheet = importers.read(file, self.market, format=format, symbol=symbol, **options)
-            if not isinstance(sheet, importers.Closes):
+            if isinstance(sheet, Sheet):
                 sheet.volume_in = units["volume"] or sheet.volume_in
                 sheet.oi_in = units["oi"] or sheet.oi_in
             elif any(units.values()):
-                raise ImportRefused(f"{file.name} holds closes, no volume or open interest.")
+                raise ImportRefused(f"volume= and oi= are for rows of bars; {file.name} says itself what it counts in.")
             return self._import(file.name, sheet, sha256, symbol, check_level, again, tell)
 
     def import_frame(

@@ -98,6 +98,27 @@ def test_every_column_and_order_comes_back(store: Store, tmp_path: Path) -> None
         opened.close()
 
 
+def test_settlement_prices_come_back(store: Store, tmp_path: Path) -> None:
+    """Of a future that has bars, and of one that has none yet."""
+    one = Store.open(tmp_path / "a.sqlite")
+    near, far = (
+        ContractSpec("future", "NIFTY", day, lot=50)
+        for day in (date(2024, 2, 29), date(2024, 3, 28))
+    )
+    (session,) = INDIA.sessions(date(2024, 2, 5), date(2024, 2, 5), "derivatives")
+    with one.importing("by hand") as tx:
+        tx.write(near, np.array([session.open]), np.array([1, 1, 3, 2], dtype=np.int32))
+        for spec, raw in ((near, 2_180_005), (far, 2_195_010)):
+            tx.settlement(spec, session.day, raw)
+    file = tmp_path / "a.parquet"
+    assert one.export("NIFTY", file, progress=False) == 1
+    report = store.import_file(file, progress=False)
+    assert (report.rows, report.stored) == (3, 3)
+    assert same(one, store)
+    assert store.settlements("NIFTY").to_numpy().tolist() == [[21800.05, 21950.1]]
+    one.close()
+
+
 def test_one_contract_a_range_and_longer_bars(store: Store, demo: Store, tmp_path: Path) -> None:
     file = tmp_path / "call.parquet"
     count = demo.export(CALL, file, "2024-01-31", "2024-01-31", progress=False)

@@ -21,7 +21,7 @@ from bestbt.store.store import Store
 # Tested where their importers are.
 ELSEWHERE = {
     "chain_2019/*": "test_chain_real.py",
-    "eod/*": "end of day reports: to be filled in",
+    "eod/*": "test_import_bhavcopy.py",
     "ticks/*": "ticks: to be filled in",
 }
 

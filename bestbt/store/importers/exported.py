@@ -4,9 +4,9 @@
     bar, lot, tick, scale, exchange
 
 One row a live bar. `high_first` says which extreme came first, the columns at the end are the
-contract's terms; what a contract lacks is null. Official closes and settlement prices stand in the
-file's metadata. A file that other software has written again lacks that mark, and is read as bars
-in long form.
+contract's terms; what a contract lacks is null. Official closes and settlement prices stand in
+the file's metadata. A file that other software has written again lacks that mark, and is read as
+bars in long form.
 """
 
 from __future__ import annotations

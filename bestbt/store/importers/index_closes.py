@@ -98,11 +98,6 @@ def _where(part: str, line: int) -> str:
     return f"{part}, {said}" if part else said
 
 
-def _where(part: str, line: int) -> str:
-    said = f"line {line}" if line else ""
-    return f"{part}, {said}" if part else said
-
-
 class Lot(NamedTuple):
     """Units in a lot of the options or futures of an expiry, as a file tells it."""
 
