@@ -248,7 +248,9 @@ class Store:
                 sheet.volume_in = units["volume"] or sheet.volume_in
                 sheet.oi_in = units["oi"] or sheet.oi_in
             elif any(units.values()):
-                raise ImportRefused(f"volume= and oi= are for rows of bars; {file.name} says itself what it counts in.")
+                raise ImportRefused(
+                    f"volume= and oi= are for rows of bars; {file.name} has none, or says its units."
+                )
             return self._import(file.name, sheet, sha256, symbol, check_level, again, tell)
 
     def import_frame(
@@ -357,7 +359,8 @@ class Store:
             report.add("noted", "replaced", tx.replaced)
             if days:
                 report.start, report.end = min(days), max(days)
-            report.count_bounded()
+            if isinstance(read, Sheet):
+                report.count_bounded()
             tx.report = report
         return report
 
