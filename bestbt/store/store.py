@@ -249,7 +249,7 @@ class Store:
                 sheet.oi_in = units["oi"] or sheet.oi_in
             elif any(units.values()):
                 raise ImportRefused(
-                    f"volume= and oi= are for rows of bars; {file.name} has none, or says its units."
+                    f"volume= and oi= are for rows of bars; {file.name} has its own."
                 )
             return self._import(file.name, sheet, sha256, symbol, check_level, again, tell)
 

@@ -42,7 +42,7 @@ def test_a_wide_frame_with_its_times_as_index(store: Store, tz: str | None) -> N
 def test_a_long_frame_as_a_file_of_it(store: Store, tmp_path: Path) -> None:
     frame = minutes(volume=[50, 50, 0, 75], oi=100).reset_index(names="When")
     frame.insert(0, "symbol", [CALL, CALL, CALL, "NIFTY"])
-    frame.loc[1, "close"] = np.nan
+    frame.loc[1, ["open", "high", "low", "close"]] = np.nan
     columns = {"datetime": "When"}
     report = store.import_frame(frame, columns=columns)
     assert report.quarantined == {"no-price": 1, "no-trade": 1}
