@@ -6,7 +6,7 @@ A test satisfies each in a few lines; the store and the market tables satisfy th
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias, runtime_checkable
 
@@ -40,7 +40,7 @@ class ContractSpec:
     """What identifies a contract, and its dated terms.
 
     `lot` is in units and `tick` a raw price: both belong to the contract on its dates and are
-    never constants of a market.
+    never constants of a market. `token` is the exchange's own number for it, where a source says.
 
     >>> str(ContractSpec("option", "NIFTY", date(2024, 2, 29), 22000.0, "CE", lot=50, tick=5))
     'NIFTY 2024-02-29 22000 CE'
@@ -55,6 +55,7 @@ class ContractSpec:
     tick: RawPrice = 5
     scale: int = 100  # raw price of one unit of currency
     exchange: str = "NSE"
+    token: str | None = field(default=None, compare=False, repr=False)
 
     def __str__(self) -> str:
         if self.asset == "option":

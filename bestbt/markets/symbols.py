@@ -13,10 +13,13 @@ nearest of the rest is taken.
 `NIFTY24JUNFUT`, `NIFTY27JUN24FUT`     future of a month, of a day; `NIFTY 2024-02-29 FUT`
 `BANKNIFTY-I`, `-II`, `-III`           near, next and far monthly future on that date
 `NIFTY 50`, `NIFTY BANK`, `INDIA VIX`  indices, under any of their names
+`NIFTY 22000 CE 29 FEB 24`             strike, day, month, year; `NIFTY FUT 29 FEB 24`
 `RELIANCE`                             any other plain name is an equity
 ====================================== ====================================================
 
-Case and spaces do not matter; an exchange prefix or suffix (`NFO:`, `.NFO`, `.NSE` …) is dropped.
+Case and spaces do not matter. Venues before a name (`NSE:`, `NFO:`, `NSE_INDEX|`) or after it
+(`.NFO`, `.NSE`, `.NSE_IDX`, `-INDEX`, `-EQ` …) are dropped once they have said what it is not: one
+of derivatives names no equity, and one of indices names nothing else.
 """
 
 from __future__ import annotations
@@ -32,7 +35,7 @@ from bestbt.errors import ContractNotFound, UsageError
 from bestbt.markets.india import SYMBOLS, expiry_dates, expiry_kind, find_expiry
 from bestbt.units import Price, Right
 
-__all__ = ["INDEX_NAMES", "Parsed", "format_symbol", "parse_symbol"]
+__all__ = ["INDEX_NAMES", "Parsed", "format_symbol", "is_continuous", "parse_symbol"]
 
 # Other names of an index, without spaces. India's volatility index has no contracts.
 INDEX_NAMES: dict[str, str] = {
@@ -60,14 +63,22 @@ _SERIES = {"I": 0, "II": 1, "III": 2}
 _LOWEST, _HIGHEST = 1_000, 200_000
 _LONGEST = timedelta(days=5 * 366)  # contracts are listed up to five years ahead
 
-_VENUE = re.compile(r"^(?:NSE|NFO|BSE|BFO)[:|]|\.(?:NSE|NFO|BSE|BFO|NS|BO)$")
+_VENUE = re.compile(
+    r"^(NSE|NFO|BSE|BFO|[NB]SE_(?:INDEX|EQ|FO))[:|]"
+    r"|(?:\.(NSE|NFO|BSE|BFO|NS|BO|[NB]SE_IDX)|-(INDEX|EQ))$"
+)
+_OF_INDICES = {"NSE_IDX", "BSE_IDX", "NSE_INDEX", "BSE_INDEX", "INDEX"}
+_OF_DERIVATIVES = {"NFO", "BFO", "NSE_FO", "BSE_FO"}
 _SEPARATED = re.compile(r"^(.+?)\s*(\d{4}-\d\d-\d\d)\s*(?:(FUT)|(\d+(?:\.\d+)?)\s*(CE|PE))$")
+_SPACED = re.compile(r"^(.+?) (?:(FUT)|(\d+(?:\.\d+)?) (CE|PE)) (\d\d?) ([A-Z]{3}) (\d\d)$")
 _DATED = re.compile(r"^(\d\d)([A-Z]{3})(\d\d)(\d+(?:\.\d+)?)?$")
 _MONTHLY = re.compile(r"^(\d\d)([A-Z]{3})(\d+(?:\.\d+)?)?$")
 _WEEKLY = re.compile(r"^(\d\d)([1-9OND])(\d\d)(\d+(?:\.\d+)?)$")
 _SERIAL = re.compile(r"^(.+?)-?(I{1,3})$")
 _DERIVATIVE = re.compile(r"\d(?:CE|PE)$|\d\d[A-Z]{3}(?:\d\d)?FUT$")  # RELIANCE ends in CE too
 _PLAIN = re.compile(r"^[A-Z][A-Z0-9&-]*$")
+_ISIN = re.compile(r"^IN[A-Z0-9]{9}\d$")
+_DIGIT_FIRST = re.compile(r"^\d+[A-Z][A-Z0-9&-]*$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,25 +141,61 @@ def parse_symbol(text: str, on: date) -> Parsed:
     >>> parse_symbol("NIFTY BANK", date(2022, 12, 30)).symbol
     'BANKNIFTY'
     """
-    spaced = _VENUE.sub("", text.strip().upper()).strip()
+    spaced, venues = _without_venues(text.strip().upper())
     name = re.sub(r"\s+", "", spaced)
     if not name:
         raise ContractNotFound("An empty name is no contract.")
     if name in INDEX_NAMES:
         return Parsed("index", INDEX_NAMES[name])
+    if venues & _OF_INDICES:
+        return _other_index(text, name)
     separated = _SEPARATED.match(spaced)
     if separated is not None:
         return _separated(text, separated, on)
+    dated_last = _SPACED.match(" ".join(spaced.split()))
+    if dated_last is not None:
+        return _dated_last(text, dated_last, on)
     serial = _SERIAL.match(name)
     if serial is not None and (base := INDEX_NAMES.get(serial[1])) in SYMBOLS:
         return _serial(base, _SERIES[serial[2]], on)
     if _DERIVATIVE.search(name):
         return _derivative(text, name, on)
-    return _plain(text, name)
+    if venues & _OF_DERIVATIVES:
+        raise ContractNotFound(
+            f"{text!r} comes from an exchange's derivatives, and is no future or option of "
+            f"{', '.join(SYMBOLS)}."
+        )
+    return _plain(text, name, cash=bool(venues))
 
 
-def _plain(text: str, name: str) -> Parsed:
+def is_continuous(text: str) -> bool:
+    """Whether a name is that of a series of futures, such as `NIFTY-I`, and of no contract.
+
+    >>> is_continuous("NIFTY-I.NFO"), is_continuous("NIFTY24JUNFUT")
+    (True, False)
+    """
+    name, _ = _without_venues(text.strip().upper())
+    found = _SERIAL.match(re.sub(r"\s+", "", name))
+    return found is not None and INDEX_NAMES.get(found[1]) in SYMBOLS
+
+
+def _without_venues(name: str) -> tuple[str, set[str]]:
+    """Return a name without what stands before and after it of where it trades, and these."""
+    venues = {v for found in _VENUE.findall(name) for v in found if v}
+    return _VENUE.sub("", name).strip(), venues
+
+
+def _other_index(text: str, name: str) -> Parsed:
     if not _PLAIN.match(name):
+        raise ContractNotFound(f"{text!r} is no name of an index.")
+    return Parsed("index", name)
+
+
+def _plain(text: str, name: str, cash: bool) -> Parsed:
+    if _ISIN.match(name):
+        raise ContractNotFound(f"{text!r} is the number of a security; give its symbol instead.")
+    # A venue vouches for a share whose name begins with a digit, such as 3MINDIA.
+    if not _PLAIN.match(name) and not (cash and _DIGIT_FIRST.match(name)):
         raise ContractNotFound(
             f"{text!r} is no name of an index, equity, future or option. "
             "Write it like NIFTY24JUN23000CE, NIFTY24JUNFUT, BANKNIFTY-I or 'NIFTY 50'."
@@ -185,6 +232,16 @@ def _separated(text: str, found: re.Match[str], on: date) -> Parsed:
     strike = float(found[4]) if found[4] else None
     reading = _Reading(f"{found[2]}", day, None, strike)
     return _choose(text, symbol, [reading], cast("Right | None", found[5]), on)
+
+
+def _dated_last(text: str, found: re.Match[str], on: date) -> Parsed:
+    base, future, strike, right, day, month, year = found.groups()
+    symbol, rest = _underlying(text, base.replace(" ", ""))
+    if rest:
+        raise ContractNotFound(f"{text!r}: {base!r} is no symbol bestbt knows.")
+    number = _MONTHS.index(month) + 1 if month in _MONTHS else 0
+    written = _Reading(f"{day}-{month}-{year}", _day(year, number, day), None, _strike(strike))
+    return _choose(text, symbol, [written], None if future else cast("Right", right), on)
 
 
 def _derivative(text: str, name: str, on: date) -> Parsed:

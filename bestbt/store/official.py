@@ -37,6 +37,7 @@ class OfficialCloses:
         made_up: Callable[[str], bool],
     ) -> None:
         self._reader, self._tx, self._report = reader, tx, report
+        self.contracts: set[ContractSpec] = set()  # of which something was written
         self._made_up = cache(made_up)
         self._closes = cache(reader.closes)
         self._settlements = cache(reader.settlements)

@@ -7,7 +7,7 @@ rule; a note says something about rows that are stored as they came.
 from __future__ import annotations
 
 import html
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import zip_longest
 from typing import Any, Literal, NamedTuple, TypeAlias
@@ -63,6 +63,8 @@ RULES: dict[str, str] = {
     "unchanged": "no quote, and no trade since the row before: the bar is stale",
     "one-sided": "a bid or an ask alone, and no price of that day was known yet",
     "other-index": "an index that bestbt knows no options of",
+    "odd-stamp": "the time is not the last second of a minute, as this vendor's are",
+    "continuous": "a row of a continuous future whose own contract is in the file under its name",
     "no-close": "the close is missing or no number",
     "synthetic-index": "the store's index is made up: no real close or settlement is its own",
     "far-close": "the close is more than 5 % from the index's last bar of that day in the store",
@@ -111,6 +113,7 @@ RULES: dict[str, str] = {
     "first-bars": "bars of a contract's first session before its first: it has no price there",
     "quarantine-bounded": "quarantined rows that are counted and not kept: too many of a reason",
     "readmitted-before": "rows that were taken out of quarantine before",
+    "other-terms": "the file of instruments says another lot or tick than the dated one; kept",
     "off-tick": "a price is no multiple of the tick; kept as it came",
     "odd-lot-volume": "volume is no multiple of the lot; kept as it came",
     "lot-unknown": "no dated lot is known for the contract: a lot of 1 is assumed",
@@ -191,6 +194,10 @@ class QualityReport:
         Sentences for the reader, such as how the format was recognised.
     aside
         The first `KEPT` quarantined rows of each reason, on their way to the store.
+    files
+        How many files this reports on: of a folder or an archive, all that were stored.
+    refused
+        Files of a folder or an archive of which nothing was stored, each with the reason.
 
     Examples
     --------
@@ -216,6 +223,9 @@ class QualityReport:
     end: str | None = None
     already: str = ""
     remarks: list[str] = field(default_factory=list)
+    files: int = 1
+    refused: dict[str, str] = field(default_factory=dict)
+
     aside: list[Aside] = field(default_factory=list, compare=False, repr=False)
     _kept: dict[str, int] = field(default_factory=dict, compare=False, repr=False)
 
@@ -228,6 +238,35 @@ class QualityReport:
             kept = new[: self.room(new[0].reason)]
             self._kept[new[0].reason] = self._kept.get(new[0].reason, 0) + len(kept)
             self.aside += kept
+
+    @classmethod
+    def merged(
+        cls, file: str, reports: Sequence[QualityReport], refused: Mapping[str, str]
+    ) -> QualityReport:
+        """Return one report on several files; `contracts` is left to the caller.
+
+        Files that had been imported before count with no row, unless all had.
+        """
+        fresh = [report for report in reports if not report.already]
+        counted = fresh or reports
+        formats = sorted({report.format for report in reports})
+        whole = cls(file, ", ".join(formats), files=len(reports), refused=dict(refused))
+        whole.rows = sum(report.rows for report in counted)
+        for report in fresh:
+            whole.stored += report.stored
+            for name, rows in report.symbols.items():
+                whole.symbols[name] = whole.symbols.get(name, 0) + rows
+            for f in report.findings:
+                whole.add(f.dealt, f.rule, f.rows, (f"{report.file} {s}" for s in f.samples))
+            whole.remarks += [r for r in report.remarks if r not in whole.remarks]
+        whole.start = min((r.start for r in fresh if r.start), default=None)
+        whole.end = max((r.end for r in fresh if r.end), default=None)
+        if not fresh:
+            whole.already = max(report.already for report in reports)
+        elif len(fresh) < len(reports):
+            before = len(reports) - len(fresh)
+            whole.remarks.insert(0, f"{before:,} of the files had been imported before")
+        return whole
 
     def add(self, dealt: Dealt, rule: str, rows: int, samples: Iterable[str] = ()) -> None:
         """Count *rows* under a rule; nothing happens for none.
@@ -328,13 +367,20 @@ class QualityReport:
         return cls(**(values | {"findings": [Finding(*f) for f in values["findings"]]}))
 
     def _headline(self) -> str:
-        head = f"{self.file} ({self.format}): {self.rows:,} rows read, "
+        of = "" if self.files == 1 and not self.refused else f"{self.files:,} files, "
+        head = f"{self.file} ({of}{self.format}): {self.rows:,} rows read, "
         if self.already:
             return head + f"none stored again: it was imported on {self.already}"
         head += f"{self.stored:,} stored"
         if self.start:
             head += f" in {self.contracts} contracts, {self.start} to {self.end}"
         return head
+
+    def _refusals(self) -> list[str]:
+        """Say of the first files refused why."""
+        shown = [f"refused  {name}: {why}" for name, why in list(self.refused.items())[:SAMPLES]]
+        more = len(self.refused) - len(shown)
+        return shown + ([f"refused  {more:,} more, as `report.refused` says"] if more > 0 else [])
 
     def __str__(self) -> str:
         lines = [self._headline()]
@@ -343,7 +389,8 @@ class QualityReport:
         for f in self.findings:
             lines.append(f"  {f.dealt:<11}  {f.rows:>{width},}  {f.rule}: {RULES.get(f.rule, '')}")
             lines += [" " * (17 + width) + s for s in f.samples[:3]]
-        return "\n".join(lines + [f"  {remark}" for remark in self.remarks])
+        lines += [f"  {remark}" for remark in self.remarks]
+        return "\n".join(lines + [f"  {refusal}" for refusal in self._refusals()])
 
     def _repr_html_(self) -> str:
         rows = "".join(
@@ -353,7 +400,8 @@ class QualityReport:
             + "</td></tr>"
             for f in self.findings
         )
-        notes = "".join(f"<div>{html.escape(r)}</div>" for r in self.remarks)
+        said = [*self.remarks, *self._refusals()]
+        notes = "".join(f"<div>{html.escape(r)}</div>" for r in said)
         symbols = ", ".join(f"{html.escape(k)} {v:,}" for k, v in self.symbols.items())
         return (
             f"<div><b>{html.escape(self._headline())}</b></div><div>{symbols}</div>"

@@ -306,6 +306,7 @@ def _stored(asset: AssetType, row: Mapping[str, Any]) -> Stored:
         tick=row["tick_size"],
         scale=row["price_scale"],
         exchange=row["exchange"],
+        token=row["token"],
     )
     return Stored(
         row["contract_id"], spec, row["first_time"], row["last_time"], bool(row["synthetic"])

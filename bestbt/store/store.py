@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -53,6 +53,17 @@ _LONG_AGO = date(2000, 1, 1)  # an exchange's name is read without a date: any e
 _LEVEL = 0.05  # an index that is further than this from what is stored of that day is another one
 _SOURCE = 400  # characters that are kept of where a close comes from
 _FAR = 0.40  # the same, from the nearest day within a month
+
+
+class _How(NamedTuple):
+    """How files are imported, as the caller said."""
+
+    format: str | None
+    symbol: str | None
+    again: bool
+    check_level: bool
+    units: Mapping[str, Units | None]  # of volume and oi
+    options: dict[str, Any]
 
 
 class Store:
@@ -196,19 +207,21 @@ class Store:
         Parameters
         ----------
         path
-            The file, or the folder of chain snapshots. What it is, is seen from its content.
+            The file; or a folder or zip archive, whose files are imported one by one, each all or
+            nothing. What a file is, is seen from its content.
         format
             Name of a format, to leave no doubt: `"long-bars"` (minute bars with a symbol column,
-            Parquet or CSV, gzipped or not), `"chain-snapshots"` (a folder or tar archive),
-            `"index-closes"` (official closes by day, CSV), `"end-of-day"` (the exchange's bhavcopy
-            or market activity report: settlement prices, closes of expiry days; CSV or zip),
-            `"tradingview"` (exported charts), `"daily-candles"`, `"lean"` (a zip or a folder of
-            zips), `"bestbt-export"`.
+            Parquet or CSV, gzipped or not), `"gdfl-minutes"`, `"kite-candles"`,
+            `"upstox-candles"`, `"fyers-candles"`, `"dhan-rolling"`, `"tradingview"` (exported
+            charts), `"daily-candles"`, `"lean"` (a zip or a folder of zips), `"bestbt-export"`,
+            `"chain-snapshots"` (a folder or archive of pages), `"index-closes"` (official closes by
+            day, CSV), `"end-of-day"` (the exchange's bhavcopy or market activity report: settlement
+            prices, closes of expiry days; CSV or zip).
         symbol
-            Name of the instrument, for a file of one index or share that names none or a wrong one.
+            Name of the instrument, for a file of one that names none or a wrong one.
         progress
             True: a bar in the terminal or notebook. A function is called with
-            ``(done, total, text)`` instead, in contracts.
+            ``(done, total, text)`` instead, in contracts of a file, or in files.
         **options
             `columns={"open": "LTP"}` names columns, `header=[…]` all columns of a text that has no
             header; `official_closes=False` keeps the closes of daily candles out of settlement;
@@ -218,40 +231,112 @@ class Store:
             which day a market activity report is; `tz="UTC"` says whose clock the times show
             (default: the exchange's, or what the file says); `volume="lots"` and `oi="lots"` say
             that these are counted in lots (`"units"`: that they are not, whatever they look like).
+            A vendor's format may have others: see "Importing your data" in the documentation.
 
         Returns
         -------
         QualityReport
-            Each row read is in it: stored, or quarantined by reason.
+            Each row read is in it: stored, or quarantined by reason. Of a folder or archive it is
+            one for all files, and `refused` names those of which nothing was stored.
 
         Raises
         ------
         ImportRefused
-            The file cannot be understood, or none of its rows could be stored. Nothing was stored.
+            The file cannot be understood, changed meanwhile, or has no row that could be stored:
+            nothing was. Of a folder or archive: none of its files could be.
         """
         file = Path(path).expanduser()
-        if not file.is_file() and not any(_files(file)):
-            what = "a folder" if file.is_dir() else "not there"
-            raise ImportRefused(f"{file} is {what}; give the path of a data file.")
-        again = bool(options.pop("again", False))
-        check_level = bool(options.pop("check_level", True))
-        units = {name: _units(name, options.pop(name, None)) for name in ("volume", "oi")}
-        sha256 = _sha256(file)
+        if not os.path.exists(file):
+            raise ImportRefused(f"{file} is not there; give the path of a data file.")
+        source = importers.Source(file)
+        how = _How(
+            format,
+            symbol,
+            bool(options.pop("again", False)),
+            bool(options.pop("check_level", True)),
+            {name: _units(name, options.pop(name, None)) for name in ("volume", "oi")},
+            options,
+        )
+        if importers.is_many(source, format):
+            return self._import_each(file, how, progress)
+        with _telling(progress, file.name, " contracts") as tell:
+            return self._import_one(source, importers.Watch(source), how, tell)
+
+    def _import_each(self, file: Path, how: _How, progress: Progress) -> QualityReport:
+        """Import the files of a folder or an archive, each all or nothing; one that fails is named.
+
+        The instruments of arrays come from a file that may lie among them.
+        """
+        given = how.options.get("instruments")
+        parts, others = importers.parts(file, [] if given is None else [Path(given)])
+        if not parts:
+            what = "a folder" if file.is_dir() else "an archive"
+            raise ImportRefused(
+                f"{file} is {what}; give the path of a data file, or of {what} of such files. "
+                f"None is in it: their names end in {', '.join(importers.KINDS)}."
+            )
+        reports: list[QualityReport] = []
+        refused: dict[str, str] = {}
+        specs: set[ContractSpec] = set()
+        with _telling(progress, file.name, " files") as tell, importers.Unpacker() as unpacker:
+            for done, part in enumerate(parts):
+                tell(done, len(parts), part.label)
+                watch = importers.Watch(importers.Source(part.path, part.label))
+                try:
+                    with unpacker.source(part) as source:
+                        reports.append(self._import_one(source, watch, how, _silent, specs))
+                except (UsageError, OSError) as error:
+                    refused[part.label] = str(error)
+            tell(len(parts), len(parts), "stored")
+        if not reports:
+            if len(refused) == 1:
+                raise ImportRefused(next(iter(refused.values())))
+            lines = [f"  {name}: {why}" for name, why in list(refused.items())[:5]]
+            lines += [f"  and {len(refused) - 5:,} more"] if len(refused) > 5 else []
+            head = f"None of {len(refused):,} files of {file.name} could be stored."
+            raise ImportRefused("\n".join([head, *lines]))
+        if len(parts) == 1:
+            return reports[0]
+        merged = QualityReport.merged(file.name, reports, refused)
+        merged.contracts = len(specs)
+        if others:
+            merged.remarks.append(
+                f"{len(others):,} files of other kinds were left out: {', '.join(others[:3])}"
+            )
+        return merged
+
+    def _import_one(
+        self,
+        source: importers.Source,
+        watch: importers.Watch,
+        how: _How,
+        tell: Tell,
+        specs: set[ContractSpec] | None = None,
+    ) -> QualityReport:
+        """Import one file; *specs* is told of its contracts."""
+        name = importers.recognise(source, how.format)
+        sha256 = _sha256(source.path)
+        if also := importers.identity(source, name, how.symbol, how.options):
+            sha256 = hashlib.sha256(f"{sha256} {also}".encode()).hexdigest()
         with self.engine.connect() as connection:
-            already = None if again else earlier_import(connection, sha256)
+            already = None if how.again else earlier_import(connection, sha256)
         if already is not None:
-            return self._imported_before(sha256, file.name)
-        with _telling(progress, file.name) as tell:
-            tell(0, 0, "reading")
-            sheet = importers.read(file, self.market, format=format, symbol=symbol, **options)
-            if isinstance(sheet, Sheet):
-                sheet.volume_in = units["volume"] or sheet.volume_in
-                sheet.oi_in = units["oi"] or sheet.oi_in
-            elif any(units.values()):
-                raise ImportRefused(
-                    f"volume= and oi= are for rows of bars; {file.name} has its own."
-                )
-            return self._import(file.name, sheet, sha256, symbol, check_level, again, tell)
+            return self._imported_before(sha256, source.name)
+        tell(0, 0, "reading")
+        try:
+            sheet = importers.read(
+                source, self.market, format=name, symbol=how.symbol, **how.options
+            )
+        except UsageError:
+            watch.check()  # what is being written looks broken: say that instead
+            raise
+        if isinstance(sheet, Sheet):
+            sheet.volume_in = how.units["volume"] or sheet.volume_in
+            sheet.oi_in = how.units["oi"] or sheet.oi_in
+        elif any(how.units.values()):
+            raise ImportRefused(f"volume= and oi= are for rows of bars; {source.name} has its own.")
+        sheet.report.file, sheet.report.sha256 = source.name, sha256
+        return self._import(sheet, how, tell, watch, specs)
 
     def import_frame(
         self,
@@ -326,34 +411,35 @@ class Store:
             bar=bar,
             official_closes=official_closes,
         )
-        return self._import(name, sheet, sha256, symbol, check_level, again, lambda *_: None)
+        sheet.report.file, sheet.report.sha256 = name, sha256
+        how = _How(None, symbol, again, check_level, {"volume": None, "oi": None}, {})
+        return self._import(sheet, how, _silent)
 
     def _import(
         self,
-        file: str,
         read: importers.Read,
-        sha256: str,
-        symbol: str | None,
-        check_level: bool,
-        again: bool,
+        how: _How,
         tell: Tell,
+        watch: importers.Watch | None = None,
+        specs: set[ContractSpec] | None = None,
     ) -> QualityReport:
+        """Store what was read; *specs* is told of its contracts."""
         report = read.report
-        report.sha256 = sha256
+        file, sha256 = report.file, report.sha256
         synthetic = isinstance(read, importers.Exported) and read.synthetic
         given = 0  # lots
         with self.importing(
-            file, sha256=sha256, format=report.format, again=again, synthetic=synthetic
+            file, sha256=sha256, format=report.format, again=how.again, synthetic=synthetic
         ) as tx:
             if tx.already is not None:  # another process was quicker
                 return self._imported_before(sha256, file)
             closes = OfficialCloses(self._reader, tx, report, self.synthetic)
             if isinstance(read, importers.Closes):
-                days = closes.write_all(read, file, check_level)
+                days = closes.write_all(read, file, how.check_level)
                 given = sum(tx.lots(*lot) for lot in read.lots if not self.synthetic(lot.symbol))
                 report.add("noted", "lot-given", given)
             else:
-                days = self._write_bars(tx, closes, read, symbol, file, check_level, tell)
+                days = self._write_bars(tx, closes, read, how, tell)
             if not days and not given:
                 raise ImportRefused(f"No row of {file} could be stored.\n{report}")
             report.add("noted", "replaced", tx.replaced)
@@ -362,6 +448,10 @@ class Store:
             if isinstance(read, Sheet):
                 report.count_bounded()
             tx.report = report
+            if watch is not None:
+                watch.check()
+        if specs is not None:
+            specs |= closes.contracts
         return report
 
     def _write_bars(
@@ -369,13 +459,12 @@ class Store:
         tx: Importing,
         official: OfficialCloses,
         read: Sheet | importers.Exported,
-        given: str | None,
-        file: str,
-        check_level: bool,
+        how: _How,
         tell: Tell,
     ) -> list[str]:
         """Write bars as they come; return the first and last time of each contract."""
         report, total, closing = read.report, 0, False
+        file = report.file
         bars: Iterator[tuple[ContractSpec, Bars, Ns]]
         if isinstance(read, Sheet):
             with self.engine.connect() as connection:
@@ -387,12 +476,13 @@ class Store:
         times: list[str] = []
         contracts: set[ContractSpec] = set()
         for spec, live, step in bars:
-            if check_level and spec.expiry is None:
-                self._check_level(spec, live.starts, live.points, given)
+            if how.check_level and spec.expiry is None:
+                self._check_level(spec, live.starts, live.points, how.symbol)
             closes = closing and spec.asset == "index"
             kept = self._beside_finer(spec, live, report, closes) if step == DAY else live
             columns = (kept.volume, kept.oi, kept.bid, kept.ask)
             tx.write(spec, kept.starts, kept.points, *columns, step=step)
+            official.contracts.add(spec)
             contracts.add(spec)
             stored = live if closes else kept
             if len(stored):
@@ -403,7 +493,7 @@ class Store:
             report.contracts = len(contracts)
             if closes:
                 for close in self._closes_of(spec, live):
-                    official.write(close, file, check_level)
+                    official.write(close, file, how.check_level)
             tell(len(contracts), total, str(spec))
         if isinstance(read, importers.Exported):
             for close in read.closes:
@@ -777,7 +867,7 @@ class Store:
         last = _day(end) if end is not None else max(b for _, b in outer)
         step = None if bar is None else duration(bar)
         file = Path(path).expanduser()
-        with _telling(progress, file.name) as tell:
+        with _telling(progress, file.name, " contracts") as tell:
             return write_export(self._reader, contracts, file, first, last, step, _bar, tell)
 
     def _find(self, text: str) -> Stored:
@@ -960,14 +1050,18 @@ def _spec(text: str) -> ContractSpec | None:
     return importers.contract(named)
 
 
+def _silent(done: int, total: int, text: str) -> None:
+    pass
+
+
 @contextmanager
-def _telling(progress: Progress, name: str) -> Iterator[Tell]:
+def _telling(progress: Progress, name: str, unit: str) -> Iterator[Tell]:
     """Give a function to tell progress to."""
     if callable(progress):
         yield progress
         return
     if not progress:
-        yield lambda done, total, text: None
+        yield _silent
         return
-    with progress_bar(name, " contracts") as tell:
+    with progress_bar(name, unit) as tell:
         yield tell

@@ -260,7 +260,7 @@ class Importing:
         for kind in KINDS.values():
             self._flush(kind)
             table = kind.contracts
-            terms = [
+            terms: list[dict[str, Any]] = [
                 {
                     "the_id": self._known[name].id,
                     "first_time": self._known[name].first,
@@ -272,9 +272,16 @@ class Importing:
                 for name, spec in self._terms.items()
                 if spec.asset == kind.asset
             ]
+            which = table.c.contract_id == bindparam("the_id")
             if terms:
-                which = table.c.contract_id == bindparam("the_id")
                 self._connection.execute(update(table).where(which), terms)
+            tokens = [
+                {"the_id": self._known[name].id, "token": spec.token}
+                for name, spec in self._terms.items()
+                if spec.asset == kind.asset and spec.token is not None
+            ]
+            if tokens:  # a source that names none takes none away
+                self._connection.execute(update(table).where(which), tokens)
         report = self.report or QualityReport(source, format_, rows=self.rows, stored=self.rows)
         made = self._connection.execute(
             _table(Import).insert(),
@@ -310,6 +317,7 @@ def _columns(kind: Kind, spec: ContractSpec) -> dict[str, Any]:
         "tick_size": spec.tick,
         "price_scale": spec.scale,
         "synthetic": False,
+        "token": spec.token,
     }
     if spec.asset in ("future", "option"):
         row["expiration_date"] = spec.expiry

@@ -115,6 +115,10 @@ def test_every_name_of_the_real_day(shared: Path) -> None:
         ("BANKNIFTY-I", date(2024, 6, 26), "BANKNIFTY 2024-06-26 FUT"),
         ("BANKNIFTY-II.NFO", date(2024, 6, 27), "BANKNIFTY 2024-08-28 FUT"),
         ("BANKNIFTY-III", date(2022, 12, 30), "BANKNIFTY 2023-03-29 FUT"),
+        ("NSE:NIFTY24JUN23000CE", date(2024, 6, 3), "NIFTY 2024-06-27 23000 CE"),
+        ("NSE_FO|NIFTY24JUNFUT", date(2024, 6, 3), "NIFTY 2024-06-27 FUT"),
+        ("NIFTY 23000 CE 27 JUN 24", date(2024, 6, 3), "NIFTY 2024-06-27 23000 CE"),
+        ("Nifty Bank FUT 26 Jun 24", date(2024, 6, 3), "BANKNIFTY 2024-06-26 FUT"),
         # the exchange moved the expiry after the contract was listed
         ("BANKNIFTY07SEP2345000CE", date(2023, 8, 10), "BANKNIFTY 2023-09-06 45000 CE"),
         ("MIDCPNIFTY2412210500CE", date(2024, 1, 12), "MIDCPNIFTY 2024-01-20 10500 CE"),
@@ -139,6 +143,14 @@ def test_written_by_hand(text: str, on: date, means: str) -> None:
         ("FORCE.NSE", "equity", "FORCE"),
         ("M&M", "equity", "M&M"),
         ("NIFTYBEES", "equity", "NIFTYBEES"),
+        ("NIFTY 50.NSE_IDX", "index", "NIFTY"),
+        ("SENSEX.BSE_IDX", "index", "SENSEX"),
+        ("NSE:NIFTYBANK-INDEX", "index", "BANKNIFTY"),
+        ("NSE_INDEX|Nifty Fin Service", "index", "FINNIFTY"),
+        ("NIFTY AUTO.NSE_IDX", "index", "NIFTYAUTO"),  # by its venue: it is no share
+        ("NSE:SBIN-EQ", "equity", "SBIN"),
+        ("BAJAJ-AUTO.NSE", "equity", "BAJAJ-AUTO"),
+        ("3MINDIA.NSE", "equity", "3MINDIA"),
     ],
 )
 def test_indices_and_equities(text: str, asset: str, symbol: str) -> None:
@@ -164,6 +176,13 @@ def test_every_index_name_stands_for_a_symbol() -> None:
         ("RELIANCE24JUN2500CE", date(2024, 6, 3), ["only of NIFTY, BANKNIFTY"]),
         ("NIFTYX123CE", date(2024, 6, 3), ["no expiry and strike", "24JUN23000CE"]),
         ("12:30", date(2024, 6, 3), ["no name of an index"]),
+        ("3MINDIA", date(2024, 6, 3), ["no name of an index"]),
+        ("ABC.NC.NSE", date(2024, 6, 3), ["no name of an index"]),
+        ("12/30.NSE_IDX", date(2024, 6, 3), ["no name of an index"]),
+        ("RELIANCE-I.NFO", date(2024, 6, 3), ["derivatives", "no future or option of NIFTY"]),
+        ("NSE_EQ|INE848E01016", date(2024, 6, 3), ["the number of a security"]),
+        ("NIFTYX 23000 CE 27 JUN 24", date(2024, 6, 3), ["'NIFTYX' is no symbol"]),
+        ("NIFTY 23000 CE 28 JUN 24", date(2024, 6, 3), ["no NIFTY contract expires then"]),
         ("  ", date(2024, 6, 3), ["empty"]),
     ],
 )

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import csv
+import io
 import tarfile
+import zipfile
 from collections.abc import Iterator
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -13,6 +15,7 @@ import pytest
 
 from bestbt import Backtest, Strategy, at
 from bestbt.errors import ImportRefused
+from bestbt.store.importers import source
 from bestbt.store.quality import QualityReport
 from bestbt.store.store import Store
 from bestbt.units import MINUTE
@@ -296,6 +299,24 @@ def test_the_same_pages_as_an_archive(store: Store, tmp_path: Path) -> None:
     assert imported(store, archive).already
     assert imported(store, pages).noted["replaced"] == 3
     assert imported(store, pages).already
+    zipped = tmp_path / "chain.zip"
+    with zipfile.ZipFile(zipped, "w") as packed:
+        for page in sorted(pages.rglob("*.csv")):
+            packed.write(page, page.relative_to(pages))
+    assert imported(store, zipped).noted["replaced"] == 3
+
+
+def test_an_archive_that_unpacks_without_end_is_refused(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(source, "FREE", 1 << 16)
+    bomb = tmp_path / "chain.tar.xz"
+    with tarfile.open(bomb, "w:xz") as made:
+        info = tarfile.TarInfo("NIFTY/27JUN2019/NIFTY_06-06-2019_12:45.csv")
+        info.size = 1 << 22
+        made.addfile(info, io.BytesIO(bytes(info.size)))
+    with pytest.raises(ImportRefused, match="200 times its size, as a decompression bomb"):
+        imported(store, bomb)
 
 
 def test_what_is_refused(store: Store, tmp_path: Path) -> None:

@@ -182,7 +182,7 @@ def test_progress_is_told(store: Store, tmp_path: Path) -> None:
         ("a.csv", b"date,time,open,high,low,close\n2024-02-05,09:15,1,1,1,1\n", 'symbol="NIFTY"'),
         ("a.csv", b"PAR1 and no more", "cannot be read"),
         ("a.csv", gzip.compress(HEAD.encode() * 999, mtime=0)[:40], "cannot be read"),
-        ("a.csv", b"PK\x03\x04\0\0", "zip archive"),
+        ("a.csv", b"PK\x03\x04\0\0", "not a zip file"),
         ("a.png", b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", "neither Parquet nor text"),
         ("a.csv", HEAD.encode() + b"NIFTY,never,09:15,1,1,1,1,1,1\n", "No row of a.csv"),
     ],
@@ -202,8 +202,9 @@ def test_wrong_calls_are_refused(store: Store, tmp_path: Path) -> None:
     file = write(tmp_path, f"NIFTY,{DAY},09:15,1,1,1,1,0,0", f"{CALL},{DAY},09:15,1,1,1,1,50,0")
     with pytest.raises(ImportRefused, match="not there"):
         store.import_file(tmp_path / "none.csv")
+    (tmp_path / "empty").mkdir()
     with pytest.raises(ImportRefused, match="a folder"):
-        store.import_file(tmp_path)
+        store.import_file(tmp_path / "empty")
     with pytest.raises(ImportRefused, match="long-bars"):
         store.import_file(file, format="long-bar")
     with pytest.raises(ImportRefused, match="Did you mean 'stamp'"):

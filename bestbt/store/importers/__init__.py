@@ -8,7 +8,6 @@ A format has two functions: `shows(source)` says whether a file is of it, and
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
 import pandas as pd
@@ -16,43 +15,62 @@ import pandas as pd
 from bestbt.errors import ImportRefused, did_you_mean
 from bestbt.markets.india import India
 from bestbt.store.importers import (
+    arrays,
     bhavcopy,
     chain_snapshots,
     daily_candles,
+    dhan_rolling,
     exported,
+    gdfl_minutes,
     index_closes,
     lean,
     long_bars,
     tradingview,
 )
+from bestbt.store.importers.archives import KINDS, Part, Unpacker, is_zip, parts
 from bestbt.store.importers.bars import bars_sheet
 from bestbt.store.importers.contracts import contract
 from bestbt.store.importers.exported import Exported
 from bestbt.store.importers.index_closes import Close, Closes, Settlement
-from bestbt.store.importers.source import Source
+from bestbt.store.importers.source import Source, Watch
 from bestbt.store.sanitise import Sheet
 
 __all__ = [
     "FORMATS",
+    "KINDS",
     "Close",
     "Closes",
     "Exported",
     "Format",
+    "Part",
     "Read",
     "Settlement",
+    "Source",
+    "Unpacker",
+    "Watch",
     "contract",
     "frame",
+    "identity",
+    "is_many",
+    "parts",
     "read",
+    "recognise",
 ]
 
 Read: TypeAlias = Sheet | Closes | Exported
 
 
 class Format(NamedTuple):
-    """How a format is recognised and read."""
+    """How a format is recognised and read.
+
+    `named` tells whether its content says whose prices they are, `whole` whether it takes a folder
+    or an archive as one.
+    """
 
     shows: Callable[[Source], bool]
     read: Callable[..., Read]
+    named: bool = True
+    whole: bool = False
 
 
 def _any(source: Source) -> bool:
@@ -62,25 +80,53 @@ def _any(source: Source) -> bool:
 # The first that a file shows is it: from those that are told by one look to the most general.
 FORMATS: dict[str, Format] = {
     "bestbt-export": Format(exported.shows, exported.read),
-    "lean": Format(lean.shows, lean.read),
-    "chain-snapshots": Format(chain_snapshots.shows, chain_snapshots.read),
-    "end-of-day": Format(bhavcopy.shows, bhavcopy.read),
+    "lean": Format(lean.shows, lean.read, whole=True),
+    "chain-snapshots": Format(chain_snapshots.shows, chain_snapshots.read, whole=True),
+    "end-of-day": Format(bhavcopy.shows, bhavcopy.read, whole=True),
+    "gdfl-minutes": Format(gdfl_minutes.shows, gdfl_minutes.read),
+    "kite-candles": Format(arrays.KITE.shows, arrays.KITE.read, named=False),
+    "upstox-candles": Format(arrays.UPSTOX.shows, arrays.UPSTOX.read, named=False),
+    "fyers-candles": Format(arrays.FYERS.shows, arrays.FYERS.read, named=False),
+    "dhan-rolling": Format(dhan_rolling.shows, dhan_rolling.read, named=False),
     "index-closes": Format(index_closes.shows, index_closes.read),
-    "tradingview": Format(tradingview.shows, tradingview.read),
-    "daily-candles": Format(daily_candles.shows, daily_candles.read),
+    "tradingview": Format(tradingview.shows, tradingview.read, named=False),
+    "daily-candles": Format(daily_candles.shows, daily_candles.read, named=False),
     "long-bars": Format(_any, long_bars.read),
 }
 
 
-def read(
-    file: Path, market: India, *, format: str | None, symbol: str | None, **options: Any
-) -> Read:
-    """Read a file in the format named, or in the one that its content shows."""
+def recognise(source: Source, format: str | None = None) -> str:
+    """Return the format named, or the one that the content shows."""
     if format is not None and format not in FORMATS:
         raise ImportRefused(f"No format {format!r}. {did_you_mean(format, FORMATS)}")
-    source = Source(file)
-    name = format or next(name for name, known in FORMATS.items() if known.shows(source))
-    return FORMATS[name].read(source, market, symbol=symbol, **options)
+    return format or next(name for name, known in FORMATS.items() if known.shows(source))
+
+
+def read(
+    source: Source, market: India, *, format: str, symbol: str | None = None, **options: Any
+) -> Read:
+    """Read a file in a format."""
+    return FORMATS[format].read(source, market, symbol=symbol, **options)
+
+
+def is_many(source: Source, format: str | None = None) -> bool:
+    """Whether a path is a folder or an archive of files that are imported one by one."""
+    if not (source.path.is_dir() or is_zip(source.path)):
+        return False
+    if format in FORMATS:
+        return not FORMATS[format].whole
+    return not any(known.whole and known.shows(source) for known in FORMATS.values())
+
+
+def identity(source: Source, format: str, symbol: str | None, options: Mapping[str, Any]) -> str:
+    """Return what, beside its content, makes an import of a file that import.
+
+    Arrays of prices do not say whose they are: two far options may have the same one bar.
+    """
+    if FORMATS[format].named:
+        return ""
+    said = {name: str(value) for name, value in sorted(options.items())}
+    return f"{source.own_name} {symbol} {said}"
 
 
 def frame(

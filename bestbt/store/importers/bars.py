@@ -13,8 +13,10 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from bestbt.engine.grid import duration
+from bestbt.engine.ports import ContractSpec
 from bestbt.errors import ImportRefused
 from bestbt.markets.india import India
+from bestbt.markets.symbols import is_continuous
 from bestbt.store.importers.columns import (
     NAT,
     Note,
@@ -31,7 +33,7 @@ from bestbt.store.importers.contracts import Contracts, check_name, codes
 from bestbt.store.importers.tables import Table
 from bestbt.store.quality import QualityReport
 from bestbt.store.sanitise import Rows, Sheet, local_days
-from bestbt.units import MINUTE
+from bestbt.units import MINUTE, SECOND
 
 __all__ = ["PRICES", "SYMBOL", "bars_sheet"]
 
@@ -56,12 +58,15 @@ def bars_sheet(
     stamp: str | None = None,
     bar: str | None = None,
     tz: str | None = None,
+    dates: str | None = None,
+    contract: ContractSpec | None = None,
 ) -> Sheet:
     """Return a table of bars as a sheet.
 
     The table has the roles ``open``, ``high``, ``low``, ``close``, a ``datetime``, or ``date``
-    and ``time``; ``symbol`` unless *symbol* is given, and beside it ``expiry``, ``strike`` and
-    ``right`` where it names the underlying alone; ``volume``, ``oi``, ``bid`` and ``ask`` if it
+    and ``time``; ``symbol`` unless *symbol* or *contract* is given, and beside it ``expiry``,
+    ``strike`` and ``right`` where it names the underlying alone; ``volume``, ``oi``, ``bid`` and
+    ``ask`` if it
     has them.
 
     Parameters
@@ -72,19 +77,24 @@ def bars_sheet(
         Name of the only instrument in it, in place of what the file says.
     stamp
         `"start"` or `"end"`: what of its bar a time names; default: the start, unless there is no
-        doubt that it is the end.
+        doubt that it is the end. `"last-second"`, of a vendor whose bars of a minute are all
+        stamped so: other times are set aside.
     bar
         Length of a bar, such as `"5min"`; default: seen from the rows.
     tz
         Whose clock the times show, such as `"UTC"`, also where they name a zone; default: the
         zone named, else the exchange's.
+    dates
+        Form of the vendor's dates, such as `"%d/%m/%Y"`; default: seen from the rows.
+    contract
+        The only contract in it, with terms that a vendor told, in place of *symbol*.
 
     Raises
     ------
     ImportRefused
         No instrument is named, or its name contradicts the file's.
     """
-    if stamp not in (None, "start", "end"):
+    if stamp not in (None, "start", "end", "last-second"):
         raise ImportRefused(f'stamp={stamp!r} was given; it is "start" or "end".')
     if tz is not None and tz not in available_timezones():
         raise ImportRefused(f'tz={tz!r} was given; it is a zone\'s name, such as "UTC".')
@@ -96,14 +106,20 @@ def bars_sheet(
         "quarantined",
         "ragged-row",
         len(table.ragged),
-        [f"line {n}: {text}" for n, text in table.ragged],
+        [f"{table.word} {n}: {text}" for n, text in table.ragged],
     )
     start = _starts(
-        table, tz or market.tz, lambda r, n, s: report.add("noted", r, n, s), tz is not None
+        table,
+        tz or market.tz,
+        dates,
+        lambda r, n, s: report.add("noted", r, n, s),
+        tz is not None,
     )
     close = read_numbers(table.columns["close"])
     repairs: list[tuple[str, _I64]] = []
-    if symbol is not None:
+    if contract is not None:
+        which, names = np.zeros(len(start), dtype=np.int64), [str(contract)]
+    elif symbol is not None:
         which, names = np.zeros(len(start), dtype=np.int64), [symbol]
         repairs += _given(table, symbol, report)
     elif "symbol" in table.columns:
@@ -114,6 +130,13 @@ def bars_sheet(
             f"({', '.join(SYMBOL)}); "
             'say what it holds, such as symbol="NIFTY".'
         )
+    report.add_lines(
+        "quarantined", "unreadable-time", table.line[start == NAT].tolist(), table.show
+    )
+    if stamp == "last-second":
+        odd = (start != NAT) & (start % MINUTE != 59 * SECOND)
+        report.add_lines("quarantined", "odd-stamp", table.line[odd].tolist(), table.show)
+        start = np.where(odd, NAT, start)
     known = start != NAT
     step = duration(bar) if bar else bar_length(start[known], which[known], market.tz)
     start, moved = stamped(start, stamp, step)
@@ -125,16 +148,21 @@ def bars_sheet(
     days = np.where(known, local_days(np.where(known, start, 0), market.tz), -1)
     contracts = Contracts(market, report)
     code = np.full(len(start), -1)
-    found, wrong = codes(names, which[known], days[known], close[known], contracts)
-    code[known] = found
-    if symbol is None:
-        check_name(name, table.headers["symbol"], contracts.specs)
-    elif wrong:
-        raise ImportRefused(f"symbol={symbol!r} was given: {wrong[symbol]}")
-    report.add_lines("quarantined", "unreadable-time", table.line[~known].tolist(), table.show)
+    wrong: dict[str, str] = {}
+    if contract is not None:
+        contracts.specs.append(contract)
+        code[known] = 0
+    else:
+        code[known], wrong = codes(names, which[known], days[known], close[known], contracts)
+        if symbol is None:
+            check_name(name, table.headers["symbol"], contracts.specs)
+        elif wrong:
+            raise ImportRefused(f"symbol={symbol!r} was given: {wrong[symbol]}")
     nameless = known & (code < 0)
     report.add_lines("quarantined", "unreadable-symbol", table.line[nameless].tolist(), table.show)
     report.remarks += list(wrong.values())[:3]
+    twice = _continuous(names, which, code)
+    report.add_lines("quarantined", "continuous", table.line[twice].tolist(), table.show)
     rows = Rows(
         table.line,
         code,
@@ -142,7 +170,7 @@ def bars_sheet(
         *(read_numbers(table.columns[name]) for name in PRICES),
         *(_rest(table, name) for name in _REST),
     )
-    rows.keep(code >= 0)
+    rows.keep((code >= 0) & ~twice)
     return Sheet(
         rows,
         contracts.specs,
@@ -190,6 +218,15 @@ def _names(table: Table, note: Note) -> tuple[_I64, list[str]]:
     return which_key.astype(np.int64), made
 
 
+def _continuous(names: list[str], which: _I64, code: _I64) -> npt.NDArray[np.bool_]:
+    """Rows of a continuous future whose contract the file has under its own name too.
+
+    Vendors adjust such series; the contract's own rows are what was traded.
+    """
+    series = np.array([is_continuous(name) for name in names], dtype=bool)[which] & (code >= 0)
+    return series & np.isin(code, np.unique(code[~series]))
+
+
 def _given(table: Table, symbol: str, report: QualityReport) -> list[tuple[str, _I64]]:
     """Return the rows whose own name is replaced by the one given."""
     if "symbol" not in table.columns:
@@ -206,7 +243,7 @@ def _given(table: Table, symbol: str, report: QualityReport) -> list[tuple[str, 
     return []
 
 
-def _starts(table: Table, tz: str, note: Note, given: bool) -> _I64:
+def _starts(table: Table, tz: str, dates: str | None, note: Note, given: bool) -> _I64:
     """Return UTC times of the rows; NAT where unreadable."""
     columns = table.columns
     if "datetime" not in columns and "time" not in columns:
@@ -219,6 +256,6 @@ def _starts(table: Table, tz: str, note: Note, given: bool) -> _I64:
         day_texts = [d[:10] for d in day_texts]
     if pa.types.is_timestamp(columns["time"].type):
         clock_texts = [t[11:19] for t in clock_texts]
-    day, clock = read_dates(day_texts, note)[which_date], read_times(clock_texts)[which_time]
+    day, clock = read_dates(day_texts, note, dates)[which_date], read_times(clock_texts)[which_time]
     known = (day != NAT) & (clock != NAT)
     return np.where(known, to_utc(np.where(known, day + clock, 0), tz), NAT)

@@ -2,8 +2,8 @@
 
     pages ──stale? broken? of another day?──> cycles ──> bars ──> one row a contract ──> Sheet
 
-A folder of such files, or a tar archive of it. A page shows calls and puts of one expiry at one
-moment: last traded price, quotes, open interest, the day's volume so far, and the index. All
+A folder of such files, or a tar or zip archive of it. A page shows calls and puts of one expiry at
+one moment: last traded price, quotes, open interest, the day's volume so far, and the index. All
 files of a cycle are one moment.
 """
 
@@ -31,7 +31,8 @@ from bestbt.engine.ports import ContractSpec
 from bestbt.errors import ImportRefused, NoSchedule, UsageError
 from bestbt.markets.india import India, find_expiry
 from bestbt.markets.symbols import INDEX_NAMES
-from bestbt.store.importers.source import Source
+from bestbt.store.importers.archives import Unpacker, is_zip, parts
+from bestbt.store.importers.source import Budget, Source
 from bestbt.store.quality import QualityReport
 from bestbt.store.reading import exchange_for
 from bestbt.store.sanitise import Rows, Sheet, local_days, reason_outside
@@ -59,10 +60,14 @@ _I64 = npt.NDArray[np.int64]
 
 
 def shows(source: Source) -> bool:
-    """Whether a path is a folder or a tar archive, compressed or not."""
+    """Whether a path is a tar archive, or a folder or zip archive with a page in it."""
     path = source.path
     if path.is_dir():
-        return True
+        root = path.resolve()
+        return any(_NAME.search(file.as_posix()) for file in root.rglob("*.csv"))
+    if is_zip(path):
+        found, _ = parts(path)
+        return any(_NAME.search(part.label) for part in found)
     try:
         return path.is_file() and tarfile.is_tarfile(path)
     except (OSError, EOFError, lzma.LZMAError):
@@ -95,11 +100,19 @@ def _files(path: Path) -> Iterator[tuple[str, bytes]]:
         for file in sorted(root.rglob("*.csv")):
             yield file.as_posix(), file.read_bytes()
         return
+    if is_zip(path):
+        with Unpacker() as unpacker:
+            for part in parts(path)[0]:
+                if part.label.endswith(".csv"):
+                    yield part.label, unpacker.content(part)
+        return
+    budget = Budget(path.name, path.stat().st_size)
     try:
         with tarfile.open(path) as archive:
             for member in archive:
                 stream = archive.extractfile(member) if member.name.endswith(".csv") else None
                 if stream is not None:
+                    budget.take(member.size)
                     yield member.name, stream.read()
     except (OSError, EOFError, lzma.LZMAError, tarfile.TarError) as error:
         raise ImportRefused(

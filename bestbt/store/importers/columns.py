@@ -55,6 +55,9 @@ _MONTH_FIRST = {"%d-%m-%Y": "%m-%d-%Y", "%d/%m/%Y": "%m/%d/%Y"}
 _TIMES = ("%H:%M:%S", "%H:%M", "%H:%M:%S.%f", "%I:%M %p", "%I:%M:%S %p", "%H.%M")
 
 _GROUPED = r"^-?\d{1,3}(,\d{2,3})*,\d{3}(\.\d+)?$"  # 1,23,456.05 and 123,456.05
+_OPEN = (9 * 60 + 15) * MINUTE  # all other opens are whole bars of 5 or 15 minutes from it
+_USUAL = {1, 2, 3, 5, 10, 15, 20, 25, 30, 45, 60, 75, 90, 120, 125, 180, 240, 375}  # minutes
+_ENOUGH = 10  # rows, from which chance is no longer taken for a rule
 
 _I64 = npt.NDArray[np.int64]
 _F64 = npt.NDArray[np.float64]
@@ -96,8 +99,13 @@ def coded(column: pa.ChunkedArray) -> tuple[_I64, list[str]]:
     return coded.indices.to_numpy().astype(np.int64), coded.dictionary.to_pylist()
 
 
-def read_dates(texts: Sequence[str], note: Note) -> _I64:
-    """Return local midnights as ns since 1970 (of a clock without zones); NAT where unreadable."""
+def read_dates(texts: Sequence[str], note: Note, form: str | None = None) -> _I64:
+    """Return local midnights as ns since 1970 (of a clock without zones); NAT where unreadable.
+
+    *form* is that of all dates, where it is known; else it is seen from them.
+    """
+    if form is not None:
+        return _parsed(texts, [form])[0]
     best, form = _parsed(texts, _DATES)
     other = _MONTH_FIRST.get(form)
     if other is not None and len(texts) > 1:
@@ -111,7 +119,7 @@ def read_times(texts: Sequence[str]) -> _I64:
     """Return times of day in ns; NAT where unreadable."""
     if all(t.isdigit() for t in texts if t):
         value = np.array([int(t) if t else -1 for t in texts], dtype=np.int64)
-        if max(len(t) for t in texts) <= 4:
+        if max((len(t) for t in texts), default=0) <= 4:
             value = value * 100
         hour, minute, second = value // 10_000, value // 100 % 100, value % 100
         good = (value >= 0) & (hour < 24) & (minute < 60) & (second < 60)
@@ -211,7 +219,11 @@ def stamped(start: _I64, stamp: str | None, step: Ns) -> tuple[_I64, str]:
 
 
 def bar_length(start: _I64, code: _I64, tz: str) -> Ns:
-    """Return the length of a bar: what most rows of a contract are apart."""
+    """Return the length of a bar: what most rows of a contract are apart.
+
+    Of a contract that seldom trades, rows are apart by chance: then also how long after the
+    session's usual open they are must be whole bars, of a usual length.
+    """
     order = np.lexsort((start, code))
     at, of = start[order], code[order]
     day = local_days(at, tz)
@@ -228,8 +240,11 @@ def bar_length(start: _I64, code: _I64, tz: str) -> Ns:
         )
     if common == MINUTE:
         return MINUTE
+    few = len(apart) < _ENOUGH or 2 * int(counts.max()) < len(apart)
+    if few:
+        local = pd.DatetimeIndex(at, tz="UTC").tz_convert(tz).round("min")
+        after_open = np.asarray(local.hour * 60 + local.minute, dtype=np.int64) * MINUTE - _OPEN
+        sizes = np.append(sizes, after_open)
     whole = sizes[sizes % MINUTE == 0]
-    return int(np.gcd.reduce(whole)) if len(whole) else MINUTE
-
-
-# --- contracts ---------------------------------------------------------------------------------
+    step = int(np.gcd.reduce(whole)) if len(whole) else MINUTE
+    return MINUTE if few and step // MINUTE not in _USUAL else step

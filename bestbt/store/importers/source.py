@@ -1,4 +1,8 @@
-"""A file to import: its name and its first bytes, unpacked, from which its format is seen."""
+"""A file to import: its name and its first bytes, unpacked, from which its format is seen.
+
+Nothing that is read is trusted: what comes out of a packed file is counted, and a file that
+changes while it is read is refused.
+"""
 
 from __future__ import annotations
 
@@ -9,19 +13,104 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
-from io import BufferedIOBase
-from pathlib import Path
+from io import BufferedIOBase, BufferedReader, RawIOBase
+from pathlib import Path, PurePosixPath
+from typing import Any, TypeAlias
 
 from bestbt.errors import ImportRefused
 
-__all__ = ["Source"]
+__all__ = ["FREE", "MOST", "RATIO", "Budget", "Source", "Watch"]
 
+MOST = 16 << 30  # bytes that come out of one packed file
+RATIO = 200  # times its size, of what is larger than FREE: market data pack 5 to 30 times
+FREE = 64 << 20
 _HEAD = 1 << 16
+_BLOCK = 1 << 20
+
+
+class Budget:
+    """How much may come out of a packed file before it is taken for a bomb.
+
+    Examples
+    --------
+    >>> budget = Budget("day.csv.gz", packed=1000)
+    >>> budget.take(5_000_000)
+    >>> budget.take(80_000_000)
+    Traceback (most recent call last):
+    bestbt.errors.ImportRefused: day.csv.gz unpacks to more than 200 times its size, ...
+    """
+
+    def __init__(self, name: str, packed: int) -> None:
+        self._name = name
+        self._packed = packed
+        self._taken = 0
+
+    def take(self, size: int) -> None:
+        """Count bytes that came out, or that are said to; refuse too many."""
+        self._taken += size
+        most = f"{MOST >> 30} GiB" if self._taken > MOST else ""
+        if not most and self._taken > max(FREE, RATIO * self._packed):
+            most = f"{RATIO} times its size"
+        if most:
+            raise ImportRefused(
+                f"{self._name} unpacks to more than {most}, as a decompression bomb does. If it "
+                "is none, unpack it yourself and import what is inside."
+            )
+
+
+class _Counted(RawIOBase):
+    """A stream out of a packed file that refuses to give more than its budget."""
+
+    def __init__(self, stream: BufferedIOBase, budget: Budget) -> None:
+        self._stream = stream
+        self._budget = budget
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        count = self._stream.readinto(buffer)
+        self._budget.take(count)
+        return count
+
+
+_State: TypeAlias = tuple[tuple[int, int, int], ...]
+
+
+class Watch:
+    """Tells whether a file, or a file of a folder, changed since the watch began."""
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        self._seen = self._state()
+
+    def _state(self) -> _State:
+        path = self._source.path
+        files = sorted(path.rglob("*.csv")) if path.is_dir() else [path]
+        try:
+            return tuple((s.st_size, s.st_mtime_ns, s.st_ino) for s in (f.stat() for f in files))
+        except FileNotFoundError:
+            return ()
+
+    def check(self) -> None:
+        """Refuse what changed: its reader saw a part of it."""
+        if self._state() != self._seen:
+            raise ImportRefused(
+                f"{self._source.name} changed while it was read: something is writing it. Import "
+                "it when it is whole."
+            )
 
 
 @dataclass(frozen=True)
 class Source:
     r"""A file, or a folder, as an importer meets it.
+
+    Attributes
+    ----------
+    path
+        Where its content is: of a file of an archive, a copy that is gone after its import.
+    label
+        What it is called in reports, such as `jan.zip/day.csv`; default: the file's name.
 
     Examples
     --------
@@ -33,11 +122,17 @@ class Source:
     """
 
     path: Path
+    label: str = ""
 
     @property
     def name(self) -> str:
-        """The file's name, without its folders."""
-        return self.path.name
+        """What the file is called in reports and messages."""
+        return self.label or self.path.name
+
+    @property
+    def own_name(self) -> str:
+        """The file's own name, without folders and archives around it."""
+        return PurePosixPath(self.name).name
 
     @cached_property
     def gzipped(self) -> bool:
@@ -104,11 +199,12 @@ class Source:
 
     @contextmanager
     def open(self) -> Iterator[BufferedIOBase]:
-        """Open the content, unpacked; a damaged file is refused."""
+        """Open the content, unpacked; a damaged file is refused, and a bomb."""
         try:
             if self.gzipped:
-                with gzip.open(self.path) as stream:
-                    yield stream
+                budget = Budget(self.name, self.path.stat().st_size)
+                with gzip.open(self.path) as packed:
+                    yield BufferedReader(_Counted(packed, budget), _BLOCK)
             else:
                 with self.path.open("rb") as stream:
                     yield stream

@@ -41,6 +41,11 @@ class Table:
     kind: str
     ragged: list[tuple[int, str]]
 
+    def add(self, role: str, text: str) -> None:
+        """Add a column that says the same in every row."""
+        self.columns[role] = pa.chunked_array([pa.array([text] * len(self.line), pa.string())])
+        self.headers[role] = role
+
     def show(self, line: int) -> str:
         """Write a row out, as the columns that are read."""
         at = int(np.searchsorted(self.line, line))
@@ -157,8 +162,6 @@ def _csv(
         raise ImportRefused(f"{source.name} cannot be read as gzip: get the file again.")
     if not source.head.strip():
         raise ImportRefused(f"{source.name} holds no text; get the file again.")
-    if source.head[:2] == b"PK":
-        raise ImportRefused(f"{source.name} is a zip archive; unpack it and import what is inside.")
     if not source.is_text:
         raise ImportRefused(
             f"{source.name} is neither Parquet nor text; give minute bars as Parquet, CSV or "
@@ -186,9 +189,8 @@ def _csv(
 
     def load(types: dict[str, pa.DataType]) -> pa.Table:
         ragged.clear()
-        with pa.input_stream(
-            str(source.path), compression="gzip" if source.gzipped else None
-        ) as stream:
+        # What is packed goes through the source, which counts what comes out.
+        with source.open() if source.gzipped else pa.input_stream(str(source.path)) as stream:
             return pa.csv.read_csv(
                 stream,
                 pa.csv.ReadOptions(

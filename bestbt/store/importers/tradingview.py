@@ -83,7 +83,7 @@ def read(
         name = next(iter(unknown))
         hint = did_you_mean(name, _OPTIONS)
         raise ImportRefused(f"No option {name!r} for charts of TradingView. {hint}")
-    chart = _chart(source.name)
+    chart = _chart(source.own_name)
     symbol = symbol or chart.symbol
     if symbol is None:
         raise ImportRefused(
