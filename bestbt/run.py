@@ -20,6 +20,7 @@ from bestbt.cell.compile import CompiledCell
 from bestbt.cell.show import own_lines, short_error
 from bestbt.engine.by_hand import ByHand
 from bestbt.engine.chain import OptionChain
+from bestbt.engine.costing import Cost
 from bestbt.engine.grid import Grid, duration
 from bestbt.engine.matching import MatchRules, parse_slippage
 from bestbt.engine.ports import Market
@@ -97,6 +98,9 @@ class Backtest(ByHand):
     close_at_end
         Close what is still held at the last mark, with charges and without slippage (`square-off`);
         else it stays open, marked and listed.
+    cost
+        `"fifo"`: profit is counted first in, first out; `"average"`: at the average cost of the
+        units of a contract that have the same tag. No fill and no cash differs.
     rate
         Interest a year, continuously compounded, as a fraction: at it the spot is carried to the
         forward of an expiry where no call and put of a strike are fresh and no future is.
@@ -137,6 +141,7 @@ class Backtest(ByHand):
         rate: float = 0.0,
         close_at_end: bool = False,
         load: str = "auto",
+        cost: Cost = "fifo",
         params: Mapping[str, Any] | None = None,
         save: str | None = None,
     ) -> None:
@@ -166,6 +171,7 @@ class Backtest(ByHand):
             "band": band,
             "rate": rate,
             "close_at_end": close_at_end,
+            "cost": cost,
         }
         self.feed = store.feed(symbols, first, last, step=duration(bar), warmup=warmup, load=load)
         self.first_day, self.last_day = first, last
@@ -186,6 +192,7 @@ class Backtest(ByHand):
             rules=rules,
             rate=rate,
             close_at_end=close_at_end,
+            cost=cost,
         )
         self._rules = MatchRules(path, limit_touch, stop_check)
         self.simulation = self._simulation(self._rules)
@@ -507,7 +514,7 @@ class Run:
 
     @property
     def trades(self) -> pd.DataFrame:
-        """One row a closed round trip, first in first out."""
+        """One row a closed round trip; units leave first in, first out."""
         return self._frame("trades", tables.trades)
 
     @property

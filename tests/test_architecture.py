@@ -46,6 +46,7 @@ ENGINE: tuple[str, ...] = (
     "chain_base",
     "chain",
     "order",
+    "costing",
     "position",
     "fees",
     "margin",

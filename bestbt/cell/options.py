@@ -59,6 +59,7 @@ class CellOptions:
     rate: float | None = None
     close_at_end: bool | None = None
     load: str | None = None
+    cost: str | None = None
     step: bool = False
     wait: bool = False
     view: bool = True
@@ -322,6 +323,7 @@ def _parser(command: str) -> _Parser:
     option("--stop-check", metavar="WHEN", help="touch (default) or close")
     option("--band", **on, help="PnL of the pessimistic and the optimistic path as well")
     option("--close-at-end", **on, help="close what is still held at the last mark")
+    option("--cost", metavar="HOW", help="of what leaves a position: fifo (default) or average")
     option("--rate", type=_rate, help="interest a year that carries the spot, such as 6.5%%")
     option("--load", metavar="HOW", help="auto (default), contract, expiry, … of prices at once")
     option("--step", action="store_true", help="open paused at the first bar")
@@ -342,4 +344,5 @@ RUN_OPTIONS = (
     *("capital", "bar", "slippage", "fees", "fill_at"),
     *("path", "limit_touch", "stop_check", "band", "rate", "close_at_end"),
     *("load", "save"),
+    "cost",
 )

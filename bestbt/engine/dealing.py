@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from bestbt.engine.catalogue import Catalogue, Host
 from bestbt.engine.contract import Contract
+from bestbt.engine.costing import Cost, check_cost
 from bestbt.engine.matching import MatchRules, SimulatedExchange, Slippage
 from bestbt.engine.order import Change, Level, Order, OrderKind, OrderStatus
 from bestbt.engine.portfolio import Portfolio
@@ -64,11 +65,12 @@ class Dealing(Catalogue):
         slippage: Slippage,
         fill_at_close: bool,
         rules: MatchRules,
+        cost: Cost,
     ) -> None:
         super().__init__(feed, market, symbols, start, desk)
         self.fill_at_close = fill_at_close
         self.at_close = False  # a market order placed now still trades at the bar's close
-        self.portfolio = Portfolio(capital, start)
+        self.portfolio = Portfolio(capital, start, average=check_cost(cost))
         self.exchange: Exchange = SimulatedExchange(self.grid, slippage, rules)
         self.orders: list[Order] = []
         self.log: list[LogEntry] = []
@@ -278,7 +280,7 @@ class Dealing(Catalogue):
         spec, side = position.contract.spec, 1 if position.qty > 0 else -1
         away = side if kind == "stop" else -side
         # The average is a fraction: everything is multiplied by the units, and rounded once.
-        units, total = abs(position.qty), abs(position.raw_cost) // position.contract.factor
+        units, total = abs(position.qty) * position.contract.factor, abs(position.raw_cost)
         if level is None:
             return max(half_up(total, units * spec.tick), 1) * spec.tick
         return level.away(total, away, spec.tick, spec.scale, units)

@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from bestbt.engine.blocks import Block, BlockBook, Scope, check_terms, end_day
 from bestbt.engine.contract import Contract
+from bestbt.engine.costing import Cost
 from bestbt.engine.dealing import Dealing, LogEntry
 from bestbt.engine.expiries import ExpiryCalendar
 from bestbt.engine.grid import duration
@@ -53,6 +54,7 @@ class Desk(Dealing):
         fees: FeeModel,
         fill_at_close: bool = False,
         rules: MatchRules | None = None,
+        cost: Cost = "fifo",
         rate: float = 0.0,
         close_at_end: bool = False,
     ) -> None:
@@ -66,6 +68,7 @@ class Desk(Dealing):
             slippage=slippage,
             fill_at_close=fill_at_close,
             rules=rules or MatchRules(),
+            cost=cost,
         )
         self.close_at_end = close_at_end
         self.rate = rate  # a year, continuously compounded

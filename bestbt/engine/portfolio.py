@@ -30,11 +30,13 @@ class Portfolio:
     """Cash and open positions.
 
     At every bar, exactly: ``equity − capital = realized + unrealized − charges``. All amounts
-    are raw money; `matches` are the closed round trips in booking order.
+    are raw money; `matches` are the closed round trips in booking order. With *average*, profit is
+    counted at average cost; cash, equity and the ledger are the same.
     """
 
-    def __init__(self, capital: RawMoney, bar: Ordinal) -> None:
+    def __init__(self, capital: RawMoney, bar: Ordinal, average: bool = False) -> None:
         self.capital = capital
+        self._average = average
         self.cash: RawMoney = capital
         self.realized: RawMoney = 0
         self.charges: RawMoney = 0
@@ -80,7 +82,7 @@ class Portfolio:
         contract, bar = fill.contract, fill.point // 4
         position = self.positions.get(contract)
         if position is None:
-            position = self.positions[contract] = Position(contract, bar)
+            position = self.positions[contract] = Position(contract, bar, self._average)
         basis = position.raw_basis
         matches = position.apply(fill)
         if matches:

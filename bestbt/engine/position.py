@@ -1,4 +1,4 @@
-"""Position: what is held of one contract, first in, first out."""
+"""Position: what is held of one contract; units leave first in, first out."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bestbt.engine.blocks import Blocking
 from bestbt.engine.contract import Contract
+from bestbt.engine.costing import AverageCost
 from bestbt.engine.order import Fill
 from bestbt.errors import OrderError
 from bestbt.units import POINTS, Money, Ordinal, Price, Qty, RawMoney, RawPrice, money
@@ -23,23 +24,31 @@ class Match(NamedTuple):
     entry: Fill
     exit: Fill
     qty: Qty
+    raw_cost: RawMoney  # what the units had cost: qty × price × factor, at the run's way to count
 
     @property
     def raw_pnl(self) -> RawMoney:
         """Profit before charges."""
-        return self.qty * (self.exit.raw_price - self.entry.raw_price) * self.entry.contract.factor
+        return self.qty * self.exit.raw_price * self.entry.contract.factor - self.raw_cost
+
+    @property
+    def entry_price(self) -> Price:
+        """What a unit had cost: the entry's price, or the average."""
+        contract = self.entry.contract
+        return self.raw_cost / (self.qty * contract.factor * contract.spec.scale)
 
 
 class Position(Blocking):
     """An open position; `qty` is signed units.
 
-    `raw_cost` is Σ qty × entry price × factor of the lots still held, so that the unrealized
-    profit is one multiplication. `raw_basis` is the same at the prices up to which profit has
-    been paid in cash: a future's at its newest settlement (its entry, if that came later); an
-    option's premium is paid at once, so it has none.
+    `raw_cost` is what the units still held have cost, Σ qty × entry price × factor, so that the
+    unrealized profit is one multiplication. Units leave first in, first out, with their tag and
+    their stops; with *average*, at the average cost of those of their tag. `raw_basis` is the same
+    at the prices up to which profit has been paid in cash: a future's at its newest settlement
+    (its entry, if that came later); an option's premium is paid at once, so it has none.
     """
 
-    def __init__(self, contract: Contract, opened: Ordinal = 0) -> None:
+    def __init__(self, contract: Contract, opened: Ordinal = 0, average: bool = False) -> None:
         self.contract = contract
         self.opened = opened  # bar of its first fill
         self.qty: Qty = 0
@@ -51,6 +60,7 @@ class Position(Blocking):
         self.tag = ""
         self._pays_daily = contract.asset == "future"
         self._lots: list[tuple[Fill, Qty, RawPrice]] = []  # with their basis; oldest first; few
+        self._averages = AverageCost() if average else None
 
     def __repr__(self) -> str:
         return f"<Position {self.qty:+d} {self.contract.name} at {self.entry_price:.8g}>"
@@ -60,12 +70,16 @@ class Position(Blocking):
 
         >>> # a property test in tests/engine/test_position.py compares this with a naive list
         """
-        left, factor = fill.qty, self.contract.factor
+        left, factor, averages = fill.qty, self.contract.factor, self._averages
         matches: list[Match] = []
         while left and self.qty and (left > 0) != (self.qty > 0):
             entry, held, basis = self._lots[0]
             part = held if abs(held) <= abs(left) else -left
-            matches.append(Match(entry, fill, part))
+            if averages is None:
+                cost = part * entry.raw_price * factor
+            else:
+                cost = averages.take(entry, part)
+            matches.append(Match(entry, fill, part, cost))
             if part == held:
                 del self._lots[0]
                 if self._lots:  # that of the oldest lot held
@@ -74,10 +88,10 @@ class Position(Blocking):
                 self._lots[0] = (entry, held - part, basis)
             self.qty -= part
             left += part
-            self.raw_cost -= part * entry.raw_price * factor
+            self.raw_cost -= cost
             if self._pays_daily:
                 self.raw_basis -= part * basis * factor
-            self.raw_realized += part * (fill.raw_price - entry.raw_price) * factor
+            self.raw_realized += part * fill.raw_price * factor - cost
         if left:
             if not self.qty:
                 self.tag = fill.tag
@@ -87,6 +101,8 @@ class Position(Blocking):
             self._lots.append((fill, left, fill.raw_price))
             self.qty += left
             self.raw_cost += left * fill.raw_price * factor
+            if averages is not None:
+                averages.add(fill, left, left * fill.raw_price * factor)
             if self._pays_daily:
                 self.raw_basis += left * fill.raw_price * factor
         return matches
@@ -181,6 +197,9 @@ class Position(Blocking):
     def unrealized_of(self, tag: str) -> RawMoney:
         """Profit at the newest mark of the lots that were entered with a tag."""
         mark, factor = self.contract.mark, self.contract.factor
+        if self._averages is not None:
+            qty, cost = self._averages.held(tag)
+            return qty * mark * factor - cost
         return sum(
             qty * (mark - entry.raw_price) * factor
             for entry, qty, _ in self._lots

@@ -13,6 +13,7 @@ from itertools import zip_longest
 from typing import Any, NamedTuple
 
 from bestbt.engine.by_hand import ByHand, perform
+from bestbt.engine.costing import Cost
 from bestbt.engine.desk import Desk
 from bestbt.engine.feeder import PriceFeeder
 from bestbt.engine.grid import Clock, utc_ns
@@ -70,6 +71,8 @@ class Simulation(ByHand):
         Market orders trade at the close just seen: optimistic, for comparison with other tools.
     rules
         Choices about what a bar leaves open; see `matching.MatchRules`.
+    cost
+        What units are counted at that leave a position: `"fifo"`, or `"average"` of their tag's.
     close_at_end
         Close what is held after the last bar, at its mark; else it stays open.
     rate
@@ -91,6 +94,7 @@ class Simulation(ByHand):
         fees: FeeModel,
         fill_at_close: bool = False,
         rules: MatchRules | None = None,
+        cost: Cost = "fifo",
         rate: float = 0.0,
         close_at_end: bool = False,
         seed: int = 0,
@@ -108,6 +112,7 @@ class Simulation(ByHand):
             fees=fees,
             fill_at_close=fill_at_close,
             rules=rules.checked() if rules is not None else None,
+            cost=cost,
             rate=rate,
             close_at_end=close_at_end,
         )

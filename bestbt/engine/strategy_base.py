@@ -506,7 +506,7 @@ class StrategyBase(Blocking):
         return self.get_realized_pnl(contract, tag) + self.get_unrealized_pnl(contract, tag)
 
     def get_realized_pnl(self, contract: Contract | None = None, tag: str | None = None) -> Money:
-        """Realized profit before charges, first in first out; see `get_pnl`."""
+        """Realized profit before charges, as the run counts cost; see `get_pnl`."""
         return self._desk.realized(contract, tag)
 
     def get_unrealized_pnl(self, contract: Contract | None = None, tag: str | None = None) -> Money:

@@ -257,6 +257,7 @@ _UNSAID = {
     "limit_touch": False,
     "stop_check": "touch",
     "close_at_end": False,
+    "cost": "fifo",
 }  # said only where they are otherwise
 
 

@@ -310,12 +310,13 @@ def orders(result: Result) -> pd.DataFrame:
 
 
 def trades(result: Result) -> pd.DataFrame:
-    """Closed trades: one row for each entry fill and exit fill that FIFO has matched.
+    """Closed trades: one row for each entry fill and exit fill matched first in, first out.
 
     Returns
     -------
     DataFrame
-        symbol, side (of the entry), qty, entry_time, entry_price, exit_time, exit_price, pnl
+        symbol, side (of the entry), qty, entry_time, entry_price (at average cost: the average
+        when it was closed), exit_time, exit_price, pnl
         (before charges), charges (this quantity's share of both fills'), exit_reason (kind and
         reason, such as ``"stop (trigger)"``), group, tag (of the entry). In order of exit.
 
@@ -341,7 +342,7 @@ def trade_rows(grid: Grid, rows: Sequence[Match], raw_charges: Iterable[RawMoney
             "side": _texts(_side(m.qty) for m in rows),
             "qty": _units(m.qty for m in rows),
             "entry_time": _bars(grid, (m.entry.bar for m in rows)),
-            "entry_price": _floats(m.entry.price for m in rows),
+            "entry_price": _floats(m.entry_price for m in rows),
             "exit_time": _bars(grid, (m.exit.bar for m in rows)),
             "exit_price": _floats(m.exit.price for m in rows),
             "pnl": _money(m.raw_pnl for m in rows),
@@ -512,7 +513,15 @@ def open_positions(result: Result) -> pd.DataFrame:
         held.setdefault(lot.fill.contract, []).append(lot)
     rows = list(held.values())
     qty = [sum(lot.qty for lot in lots) for lots in rows]
-    cost = [sum(lot.qty * lot.fill.raw_price for lot in lots) for lots in rows]
+    # What the units have cost: all that was paid for the contract, and what was made of it.
+    paid = dict.fromkeys(held, 0)
+    for fill in result.fills:
+        if fill.contract in paid:
+            paid[fill.contract] += fill.qty * fill.raw_price * fill.contract.factor
+    for match in result.matches:
+        if match.entry.contract in paid:
+            paid[match.entry.contract] += match.raw_pnl
+    cost = list(paid.values())
     marks = [_mark(contract, result.end - 1) for contract in held]
     scales = [contract.spec.scale for contract in held]
     factors = [contract.factor for contract in held]
@@ -522,10 +531,12 @@ def open_positions(result: Result) -> pd.DataFrame:
             "side": _texts(_side(q) for q in qty),
             "qty": _units(qty),
             "entry_time": _bars(result.grid, (lots[0].fill.bar for lots in rows)),
-            "entry_price": _floats(c / q / s for c, q, s in zip(cost, qty, scales, strict=True)),
+            "entry_price": _floats(
+                c / (q * f * s) for c, q, f, s in zip(cost, qty, factors, scales, strict=True)
+            ),
             "price": _floats(m / s for m, s in zip(marks, scales, strict=True)),
             "pnl": _money(
-                (q * m - c) * f for q, m, c, f in zip(qty, marks, cost, factors, strict=True)
+                q * m * f - c for q, m, c, f in zip(qty, marks, cost, factors, strict=True)
             ),
             "charges": _money(sum(lot.raw_charges for lot in lots) for lots in rows),
             "group": _texts("" for _ in rows),

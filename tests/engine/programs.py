@@ -88,6 +88,7 @@ class Rules(NamedTuple):
     path: Literal["nearest", "pessimistic", "optimistic"] = "nearest"
     limit_touch: bool = False
     stop_check: Literal["touch", "close"] = "touch"
+    cost: Literal["fifo", "average"] = "fifo"
 
 
 PLAIN = Rules()
@@ -225,6 +226,7 @@ rules = st.builds(
     st.sampled_from(["nearest", "nearest", "pessimistic", "optimistic"]),
     st.sampled_from([False, False, True]),
     st.sampled_from(["touch", "touch", "close"]),
+    st.sampled_from(["fifo", "average"]),
 )
 
 # As the engine takes it
@@ -514,5 +516,6 @@ def simulation(
         slippage=parse_slippage(slippage),
         fees=fees or PlainFees(),
         fill_at_close=fill_at_close,
-        rules=MatchRules(*rules),
+        rules=MatchRules(rules.path, rules.limit_touch, rules.stop_check),
+        cost=rules.cost,
     )

@@ -536,8 +536,8 @@ class Reference(Books):
                 self.end(other, "cancelled")
         if a.level is None:
             return
-        lots, qty, terms = self.held[option], self.qty(option), None
-        cost = Fraction(sum(lot.qty * lot.price for lot in lots), qty)
+        qty, terms = self.qty(option), None
+        cost = Fraction(self.cost(None, option), 100 * qty)
         if a.level.unit == "cost":
             level = max(to_tick(cost), TICK)
         else:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import NamedTuple
 
-from tests.engine.programs import CAPITAL
+from tests.engine.programs import CAPITAL, Rules
 from tests.engine.reference_matching import RefOrder, half_up
 from tests.engine.worlds import Option
 
@@ -42,10 +42,15 @@ class Position:
 
 
 class Books:
-    """What is owned at a bar; `charged` says whether orders pay charges."""
+    """What is owned at a bar; `charged` says whether orders pay charges.
+
+    At average cost the units of a contract that have a tag have one price: `paid` has what they
+    have cost together. Which units leave is the same either way.
+    """
 
     bar: int
     charged: bool
+    rules: Rules
 
     def open_books(self) -> None:
         self.cash, self.charges = CAPITAL, 0
@@ -54,6 +59,7 @@ class Books:
         self.positions: dict[Option, Position] = {}
         self.realized: dict[tuple[Option, str], int] = {}  # by the tag of the entry
         self.taxes: dict[Option, int] = {}  # of the day
+        self.paid: dict[tuple[Option, str], int] = {}
 
     def qty(self, option: Option) -> int:
         return sum(part.qty for part in self.held.get(option, ()))
@@ -82,13 +88,38 @@ class Books:
             for (of, entry_tag), gain in self.realized.items()
             if tag in (None, entry_tag) and option in (None, of)
         )
-        unrealized = sum(
-            lot.qty * (self.mark(of) - lot.price) * 100
+        worth = sum(
+            lot.qty * self.mark(of) * 100
             for of, lots in self.held.items()
             for lot in lots
             if tag in (None, lot.tag) and option in (None, of)
         )
-        return realized, unrealized
+        return realized, worth - self.cost(tag, option)
+
+    def cost(self, tag: str | None, option: Option | None = None) -> int:
+        """What is held has cost."""
+        if self.rules.cost == "average":
+            return sum(
+                paid
+                for (of, own), paid in self.paid.items()
+                if option in (None, of) and tag in (None, own)
+            )
+        return sum(
+            lot.qty * lot.price * 100
+            for of, lots in self.held.items()
+            for lot in lots
+            if tag in (None, lot.tag) and option in (None, of)
+        )
+
+    def cost_of(self, option: Option, lot: Lot, part: int) -> int:
+        """What a part of a lot has cost; at average cost that sum is taken out of the others."""
+        if self.rules.cost != "average":
+            return part * lot.price * 100
+        together = sum(x.qty for x in self.held[option] if x.tag == lot.tag)
+        exact = abs(self.paid[option, lot.tag] * Fraction(part, together))
+        share = half_up(exact) if part > 0 else -half_up(exact)
+        self.paid[option, lot.tag] -= share
+        return share
 
     def book(self, fill: RefFill) -> list[tuple[int, int]]:
         """Move cash and lots; return (entry fill, its units) that were closed, oldest first."""
@@ -98,7 +129,7 @@ class Books:
             part = min(abs(left), abs(lots[0].qty)) * (1 if lots[0].qty > 0 else -1)
             closed.append((lots[0].fill, part))
             of = option, lots[0].tag
-            gain = part * (fill.price - lots[0].price) * 100
+            gain = part * fill.price * 100 - self.cost_of(option, lots[0], part)
             self.realized[of] = self.realized.get(of, 0) + gain
             self.positions[option].realized += gain
             lots[0].qty -= part
@@ -109,6 +140,8 @@ class Books:
             if not lots:
                 self.positions[option] = Position()
             lots.append(Lot(len(self.fills), fill.price, left, fill.order.tag))
+            of = option, fill.order.tag
+            self.paid[of] = self.paid.get(of, 0) + left * fill.price * 100
         if not lots:
             del self.held[option], self.positions[option]
         self.fills.append(fill)

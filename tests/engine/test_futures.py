@@ -232,3 +232,22 @@ def test_equals_the_reference_account(market: Any) -> None:
     variations = [e.values["source"] for e in run.result.log if e.kind == "variation"]
     assert variations == paths.sources
     assert cash == paths.cash
+
+
+class Adds(Strategy):
+    """Buys a lot in each of the first two bars of the first day, sells one on the next."""
+
+    def on_bar(self) -> None:
+        if self.bar < 2:
+            self.buy(self.futures(), lots=1)
+        elif self.bar == 3:
+            self.sell(self.futures(), lots=1)
+
+
+def test_a_future_at_average_cost_is_paid_the_same() -> None:
+    first, average = (simulate(Adds, feed(), cost=cost) for cost in ("fifo", "average"))
+    assert first.result.hash == average.result.hash
+    assert first.result.equity().tolist() == average.result.equity().tolist()
+    # bought at 103 and 105; of the two, one is sold at 112; the other stands at 115
+    assert [run.desk.portfolio.realized // 10_000 for run in (first, average)] == [450, 400]
+    assert [run.desk.portfolio.unrealized // 10_000 for run in (first, average)] == [500, 550]

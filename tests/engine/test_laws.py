@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections import defaultdict
 from datetime import date
-from typing import Any
+from typing import Any, get_args
 
 from hypothesis import given, note, settings
 from hypothesis import strategies as st
 
+from bestbt.engine.costing import Cost
 from bestbt.engine.simulation import Simulation
 from tests.engine.programs import (
     CAPITAL,
     TAGS,
+    Action,
     Program,
     Rules,
     Said,
@@ -141,6 +143,36 @@ def test_money_is_conserved_at_every_bar_and_per_contract(
         by_hand.append(books.equity)
     assert sim.result.equity().tolist() == by_hand
     assert sim.result.closed == [(last, by_hand[last]) for last in sim.grid.lasts]
+
+
+@few
+@given(worlds(), programs(), slippages, rules)
+def test_how_cost_is_counted_moves_no_money(
+    world: World, program: Program, slippage: str, rules: Rules
+) -> None:
+    first, average = (
+        simulation(world, program, slippage, rules=rules._replace(cost=cost)).run()
+        for cost in get_args(Cost)
+    )
+    if any(a.verb in ("set_sl", "set_target") for a in _all_actions(program)):
+        return  # a stop from the average price of what is left stands elsewhere
+    assert first.result.hash == average.result.hash
+    assert first.result.equity().tolist() == average.result.equity().tolist()
+    for one, other in zip(first.result.matches, average.result.matches, strict=True):
+        assert (one.entry.id, one.exit.id, one.qty) == (other.entry.id, other.exit.id, other.qty)
+    flat = {f.contract.name for f in first.result.fills}
+    flat -= {p.contract.name for p in first.result.positions}
+    for name in flat:  # nothing is left over
+        of = [sum(m.raw_pnl for m in sim.result.matches if m.entry.contract.name == name)
+              for sim in (first, average)]  # fmt: skip
+        assert of[0] == of[1]
+
+
+def _all_actions(program: Program) -> list[Action]:
+    hooks = [*program.times, program.rejects, program.expiry]
+    for by_number in (program.bars or {}, program.starts, program.ends, program.fills):
+        hooks += by_number.values()
+    return [action for actions in hooks for action in actions]
 
 
 _moves = st.lists(

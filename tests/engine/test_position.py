@@ -5,11 +5,14 @@ from __future__ import annotations
 from datetime import date
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bestbt.engine.costing import AverageCost
 from bestbt.engine.ports import ContractSpec
 from bestbt.engine.strategy import Strategy
+from bestbt.errors import UsageError
 from bestbt.testing import simulate
 from tests.engine.kit import DAY, NEXT, buy, call, fills, leave, market, play, script, sell
 
@@ -179,3 +182,48 @@ def test_greeks_are_those_of_its_units() -> None:
     run = simulate(script(b0=lambda s, _: s.sell(s.futures(), 2)), feed)
     (position,) = run.result.positions
     assert (position.delta, position.gamma, position.theta, position.vega) == (-100, 0, 0, 0)
+
+
+AVERAGE: list[Any] = [buy(tag="a"), buy(tag="a"), buy(tag="b"), sell(), sell(), sell()]
+
+
+def test_at_average_cost_units_of_a_tag_have_one_price() -> None:
+    prices = [1, 10, 20, 60, 40, 50, 70]  # each order trades at the next
+    actions = {f"b{i}": do for i, do in enumerate(AVERAGE)}
+    run = simulate(script(**actions), market(*prices), cost="average", run=False)
+    run.step(6)
+    (held,) = run.result.positions
+    assert (held.qty, held.tag) == (50, "b"), "the oldest leave first"
+    closed = [(m.entry.tag, m.entry_price, m.exit.price) for m in run.result.matches]
+    assert closed == [("a", 15.0, 40.0), ("a", 15.0, 50.0)]
+    pnl = run.strategy.get_realized_pnl
+    assert (pnl(tag="a"), pnl(tag="b"), pnl()) == (3000.0, 0.0, 3000.0)
+    assert run.strategy.get_unrealized_pnl(tag="b") == held.get_pnl() - 3000.0 == -500.0
+    run.run()
+    assert [m.raw_pnl for m in run.result.matches] == [12_500_000, 17_500_000, 5_000_000]
+
+
+def test_what_an_average_cannot_divide_stays_with_what_is_held() -> None:
+    sums = AverageCost()
+    (fill,) = simulate(script(b0=buy()), market(1, 1)).result.fills
+    sums.add(fill, 3, 10)
+    assert [sums.take(fill, 1), sums.take(fill, 1), sums.take(fill, 1)] == [3, 4, 3]
+    sums.add(fill, -2, -7)
+    assert [sums.take(fill, -1), sums.take(fill, -1)] == [-4, -3]
+    assert sums.held("") == (0, 0)
+
+
+def test_a_stop_at_cost_is_at_the_average_of_what_is_left() -> None:
+    def at_cost(s: Any, c: Any) -> None:
+        s.get_active_position(c).set_sl("cost")
+
+    prices = 1, 10, 20, 30, 30, 30
+    for cost, level in (("fifo", 20.0), ("average", 15.0)):
+        day = script(b0=buy(), b1=buy(), b2=sell(), b3=at_cost)
+        run = simulate(day, market(*prices), cost=cost)
+        assert run.result.orders[-1].trigger == level
+
+
+def test_another_way_to_count_is_refused() -> None:
+    with pytest.raises(UsageError, match="Did you mean 'average'"):
+        simulate(script(), market(1, 1), cost="avrage")

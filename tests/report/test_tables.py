@@ -150,6 +150,18 @@ def test_trades_are_the_fills_matched_first_in_first_out(seed: int) -> None:
     assert dict(zip(positions["symbol"], signed, strict=True)) == held
 
 
+@pytest.mark.parametrize("cost", ["fifo", "average"])
+def test_trades_and_open_positions_are_what_the_books_have_made(cost: str) -> None:
+    result = churned(SEEDS[0], cost=cost)
+    held, closed = tables.open_positions(result), tables.trades(result)
+    by_name = {p.contract.name: p for p in result.positions}
+    assert [raw(x) for x in held["pnl"]] == [by_name[n].raw_unrealized for n in held["symbol"]]
+    assert held["entry_price"].tolist() == [by_name[n].entry_price for n in held["symbol"]]
+    assert sum(raw(x) for x in closed["pnl"]) == sum(m.raw_pnl for m in result.matches)
+    made = tables._gross(result)[-1]
+    assert made == sum(raw(x) for x in [*held["pnl"], *closed["pnl"]])
+
+
 def test_exit_reasons_name_kind_and_reason() -> None:
     seen = {r for seed in SEEDS for r in tables.trades(churned(seed))["exit_reason"]}
     assert {"exit (open)", "stop (trigger)", "settlement"} <= seen
