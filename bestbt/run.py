@@ -101,6 +101,9 @@ class Backtest(ByHand):
     cost
         `"fifo"`: profit is counted first in, first out; `"average"`: at the average cost of the
         units of a contract that have the same tag. No fill and no cash differs.
+    max_participation
+        Share of its bar's volume (`0.1`, `"10%"`) above which a fill is logged as `large-fill` and
+        counted; None or `"none"`: never. It is a warning: the fill stands.
     rate
         Interest a year, continuously compounded, as a fraction: at it the spot is carried to the
         forward of an expiry where no call and put of a strike are fresh and no future is.
@@ -142,6 +145,7 @@ class Backtest(ByHand):
         close_at_end: bool = False,
         load: str = "auto",
         cost: Cost = "fifo",
+        max_participation: float | str | None = 0.1,
         params: Mapping[str, Any] | None = None,
         save: str | None = None,
     ) -> None:
@@ -172,6 +176,7 @@ class Backtest(ByHand):
             "rate": rate,
             "close_at_end": close_at_end,
             "cost": cost,
+            "max_participation": "none" if max_participation is None else max_participation,
         }
         self.feed = store.feed(symbols, first, last, step=duration(bar), warmup=warmup, load=load)
         self.first_day, self.last_day = first, last
@@ -193,6 +198,7 @@ class Backtest(ByHand):
             rate=rate,
             close_at_end=close_at_end,
             cost=cost,
+            max_participation=max_participation,
         )
         self._rules = MatchRules(path, limit_touch, stop_check)
         self.simulation = self._simulation(self._rules)

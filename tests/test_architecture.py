@@ -58,6 +58,7 @@ ENGINE: tuple[str, ...] = (
     "touch",
     "matching",
     "settlement",
+    "participation",
     "ticket",
     "catalogue",
     "dealing",

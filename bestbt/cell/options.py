@@ -60,6 +60,7 @@ class CellOptions:
     close_at_end: bool | None = None
     load: str | None = None
     cost: str | None = None
+    max_participation: float | str | None = None
     step: bool = False
     wait: bool = False
     view: bool = True
@@ -239,12 +240,25 @@ def _fill_at(text: str) -> str:
     return _FILL_AT[text]
 
 
-def _rate(text: str) -> float:
+def _fraction(text: str) -> float:
     number, percent = text.removesuffix("%"), text.endswith("%")
     try:
-        rate = float(number) / (100 if percent else 1)
+        return float(number) / (100 if percent else 1)
     except ValueError:
-        rate = float("nan")
+        return float("nan")
+
+
+def _participation(text: str) -> float | str:
+    share = _fraction(text)
+    if text != "none" and not 0 < share <= 1:
+        raise UsageError(
+            f"--max-participation {text}: give a share of a bar's volume, such as 10%, or none."
+        )
+    return text if text == "none" else share
+
+
+def _rate(text: str) -> float:
+    rate = _fraction(text)
     if not -1 < rate < 1:
         raise UsageError(f"--rate {text}: give interest a year, such as 6.5% or 0.065.")
     return rate
@@ -324,6 +338,12 @@ def _parser(command: str) -> _Parser:
     option("--band", **on, help="PnL of the pessimistic and the optimistic path as well")
     option("--close-at-end", **on, help="close what is still held at the last mark")
     option("--cost", metavar="HOW", help="of what leaves a position: fifo (default) or average")
+    option(
+        "--max-participation",
+        type=_participation,
+        metavar="SHARE",
+        help="of its bar's volume, above which a fill is called large: 10%% (default), or none",
+    )
     option("--rate", type=_rate, help="interest a year that carries the spot, such as 6.5%%")
     option("--load", metavar="HOW", help="auto (default), contract, expiry, … of prices at once")
     option("--step", action="store_true", help="open paused at the first bar")
@@ -344,5 +364,6 @@ RUN_OPTIONS = (
     *("capital", "bar", "slippage", "fees", "fill_at"),
     *("path", "limit_touch", "stop_check", "band", "rate", "close_at_end"),
     *("load", "save"),
+    *("cost", "max_participation"),
     "cost",
 )

@@ -72,6 +72,11 @@ class Clearing:
                 f"{contract.name}: the stop at {at} was already through when it began to work",
                 order=order.id,
             )
+        columns, most = trade.columns, desk.participation
+        if most is not None and columns is not None and columns.volume is not None:
+            volume = columns.volume.item(point // POINTS - columns.first)
+            if most.exceeded_by(qty, volume):
+                self._note_large(fill, volume)
         if desk.combos and order.id in desk.combos:
             self._release(order, point)
         if desk.rolls and order.id in desk.rolls:
@@ -114,6 +119,14 @@ class Clearing:
             f"{order.contract.name}: the price ran from the trigger at {order.trigger:.10g} past "
             f"the limit at {order.price:.10g}; the limit goes on working",
             order=order.id,
+        )
+
+    def _note_large(self, fill: Fill, volume: Qty) -> None:
+        self._desk.note(
+            "large-fill",
+            f"{fill.contract.name}: {abs(fill.qty)} of {volume} units that its bar has traded",
+            order=fill.order.id,
+            volume=volume,
         )
 
     def _note_ambiguous(self, order: Order, point: Point) -> None:

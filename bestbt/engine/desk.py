@@ -28,6 +28,7 @@ from bestbt.engine.order import (
     Sell,
     TimeInForce,
 )
+from bestbt.engine.participation import Participation
 from bestbt.engine.ports import Feed, FeeModel, Market
 from bestbt.engine.position import Position
 from bestbt.engine.rolling import NothingListed, Roll, StrikeRule
@@ -55,6 +56,7 @@ class Desk(Dealing):
         fill_at_close: bool = False,
         rules: MatchRules | None = None,
         cost: Cost = "fifo",
+        max_participation: float | str | None = 0.1,
         rate: float = 0.0,
         close_at_end: bool = False,
     ) -> None:
@@ -71,6 +73,7 @@ class Desk(Dealing):
             cost=cost,
         )
         self.close_at_end = close_at_end
+        self.participation = Participation.parse(max_participation)
         self.rate = rate  # a year, continuously compounded
         self.fees = fees
         self.why_none = "it is None"  # why the newest pick found nothing

@@ -73,6 +73,8 @@ class Simulation(ByHand):
         Choices about what a bar leaves open; see `matching.MatchRules`.
     cost
         What units are counted at that leave a position: `"fifo"`, or `"average"` of their tag's.
+    max_participation
+        Share of its bar's volume above which a fill is logged as large; see `Participation`.
     close_at_end
         Close what is held after the last bar, at its mark; else it stays open.
     rate
@@ -95,6 +97,7 @@ class Simulation(ByHand):
         fill_at_close: bool = False,
         rules: MatchRules | None = None,
         cost: Cost = "fifo",
+        max_participation: float | str | None = 0.1,
         rate: float = 0.0,
         close_at_end: bool = False,
         seed: int = 0,
@@ -113,6 +116,7 @@ class Simulation(ByHand):
             fill_at_close=fill_at_close,
             rules=rules.checked() if rules is not None else None,
             cost=cost,
+            max_participation=max_participation,
             rate=rate,
             close_at_end=close_at_end,
         )

@@ -86,6 +86,8 @@ def stats(result: Result) -> pd.Series[Any]:
         stale_waits : market orders that found no live price in the first bar in which they could
         have traded. One that was taken back meanwhile is not counted.
 
+        large_fills : fills of more than `max_participation` of what their bar has traded.
+
         estimated_settlements : contracts settled on neither an official close nor the closing
         auction.
 
@@ -155,6 +157,7 @@ def stats(result: Result) -> pd.Series[Any]:
             "ambiguous_bars": result.ambiguous,
             "stale_waits": _stale_waits(result),
             "stop_skipped": sum(o.skipped for o in result.orders),
+            "large_fills": sum(entry.kind == "large-fill" for entry in result.log),
             "estimated_settlements": sum(is_estimated(source) for _, source in result.estimated),
             "rejected_orders": sum(o.status == "rejected" for o in result.orders),
             "first_minute_pnl": _first_minute(result, nets),

@@ -228,6 +228,8 @@ def _warnings(result: Result, figures: pd.Series[Any], options: Mapping[str, Any
         )
     if figures["stop_skipped"]:
         lines.append(f"{_count(figures['stop_skipped'], 'stop-limit')} run past")
+    if figures["large_fills"]:
+        lines.append(f"{_count(figures['large_fills'], 'fill')} large for what the bar has traded")
     if figures["rejected_orders"]:
         lines.append(f"{_count(figures['rejected_orders'], 'order')} rejected")
     if figures["stale_waits"]:
@@ -258,6 +260,7 @@ _UNSAID = {
     "stop_check": "touch",
     "close_at_end": False,
     "cost": "fifo",
+    "max_participation": 0.1,
 }  # said only where they are otherwise
 
 

@@ -89,6 +89,7 @@ class Rules(NamedTuple):
     limit_touch: bool = False
     stop_check: Literal["touch", "close"] = "touch"
     cost: Literal["fifo", "average"] = "fifo"
+    most: str = "10%"  # of a bar's volume
 
 
 PLAIN = Rules()
@@ -227,6 +228,7 @@ rules = st.builds(
     st.sampled_from([False, False, True]),
     st.sampled_from(["touch", "touch", "close"]),
     st.sampled_from(["fifo", "average"]),
+    st.sampled_from(["10%", "7.5%", "100%", "none"]),
 )
 
 # As the engine takes it
@@ -518,4 +520,5 @@ def simulation(
         fill_at_close=fill_at_close,
         rules=MatchRules(rules.path, rules.limit_touch, rules.stop_check),
         cost=rules.cost,
+        max_participation=rules.most,
     )

@@ -81,6 +81,7 @@ class Reference(Books):
     refused: list[tuple[Any, ...]] = field(default_factory=list)
     equity: list[int] = field(default_factory=list)
     skipped: list[int] = field(default_factory=list)  # bars in which a stop-limit was
+    large: list[tuple[int, int]] = field(default_factory=list)  # fills: bar, order
     ambiguous: set[tuple[int, str]] = field(default_factory=set)
     blocked: list[tuple[bool, ...]] = field(default_factory=list)  # at each hook
     carried: list[tuple[tuple[str, int], ...]] = field(default_factory=list)
@@ -694,9 +695,7 @@ class Reference(Books):
             return None
         if name == "premium":
             wanted = Fraction(number) * 100
-            return min(
-                fresh, key=lambda o: (abs((self.last_price(o.bars) or 0) - wanted), o.strike)
-            )
+            return min(fresh, key=lambda o: (abs(self.mark(o) - wanted), o.strike))
         reference = self.reference(expiry)
         if reference is None:
             return None
@@ -808,6 +807,7 @@ class Reference(Books):
         reason = "roll" if order.kind == "roll" else trade.reason
         left = self.positions.get(order.option)
         closed = self.book(RefFill(point, order, qty, price, slipped, reason, order.kind))
+        self.count_if_large(order, point // 4, qty)
         if order.parent is not None:
             closed = [(order.parent, -qty)]
         elif order.whole:
@@ -820,6 +820,13 @@ class Reference(Books):
             self.release(order.mates, point)
         if order.roll is not None:
             self.rolled(order, order.roll, qty, left)
+
+    def count_if_large(self, order: RefOrder, bar: int, qty: int) -> None:
+        volume = order.option.volume
+        if self.rules.most == "none" or volume is None:
+            return
+        if abs(qty) > volume[bar] * Fraction(self.rules.most[:-1]) / 100:
+            self.large.append((bar, order.id))
 
     def count_if_ambiguous(self, order: RefOrder, point: int) -> None:
         """Note a bar whose order of prices has decided between a stop and a target."""

@@ -90,6 +90,8 @@ def test_equals_the_reference_engine(
     assert sum(p.amount for p in sim.result.ledger) == ref.cash
     assert [e.bar for e in sim.result.log if e.kind == "stop-skipped"] == ref.skipped
     assert sim.result.ambiguous == len(ref.ambiguous)
+    large = [(e.bar, e.values["order"]) for e in sim.result.log if e.kind == "large-fill"]
+    assert large == ref.large
     for o in world.options:
         if o.listed:
             contract = sim.desk.contract(o.spec)

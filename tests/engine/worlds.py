@@ -124,7 +124,7 @@ def _quotes(rng: random.Random, bars: list[Quad | None]) -> tuple[Quote, ...]:
 
 def _volumes(rng: random.Random, n: int) -> tuple[int, ...]:
     quiet = rng.choice((0.1, 0.6))
-    return tuple(0 if rng.random() < quiet else 50 for _ in range(n))
+    return tuple(0 if rng.random() < quiet else rng.choice((50, 750, 1000)) for _ in range(n))
 
 
 @st.composite
