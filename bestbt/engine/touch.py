@@ -125,13 +125,17 @@ class _Market(Watch):
 
 
 class _Together(Watch):
-    """A leg of an atomic combo: the first bar in which every leg can trade."""
+    """A leg of a roll or an atomic combo: the first bar in which every leg can trade.
 
-    __slots__ = ("legs",)
+    At its open; at its close where one of them trades at a quote, for quotes stand there.
+    """
+
+    __slots__ = ("at_close", "legs")
 
     def __init__(self, order: Order, rules: MatchRules, legs: Sequence[Order]) -> None:
         super().__init__(order, rules)
         self.legs = [(leg.contract._prices, leg.qty > 0) for leg in legs]
+        self.at_close = any(prices is not None and prices.quoted for prices, _ in self.legs)
 
     def _touch(self, columns: PriceColumns, lo: Point, end: Point) -> Point | None:
         bar, before = -(-lo // POINTS), -1
@@ -145,9 +149,10 @@ class _Together(Watch):
             self.price = columns.taken(self.order.qty > 0).item(bar - columns.first)
             self.reason = "quote"
             return POINTS * bar + _CLOSE
-        self.price = columns.points.item(POINTS * (bar - columns.first))
-        self.reason = "open"
-        return POINTS * bar
+        point = POINTS * bar + (_CLOSE if self.at_close else 0)
+        self.price = columns.points.item(point - POINTS * columns.first)
+        self.reason = "close" if self.at_close else "open"
+        return point
 
 
 def _next_tradable(columns: PriceColumns | None, buys: bool, bar: Ordinal) -> Ordinal:

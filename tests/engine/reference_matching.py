@@ -188,17 +188,23 @@ def look(order: RefOrder, point: int, rules: Rules) -> Trade | Skipped | None:
 def _market(order: RefOrder, number: int, corner: int, here: int) -> Trade | None:
     if not _together(order, number):
         return None
+    if corner < 3 and any(leg.option.quotes is not None for leg in _legs(order)):
+        return None  # quotes stand at the close, and all trade at one moment
     return Trade(here, "open" if corner == 0 else "close")
+
+
+def _legs(order: RefOrder) -> list[RefOrder]:
+    """All that trade together with an order, itself included; none where it is alone."""
+    if order.roll is not None:
+        return [order.roll.leave, order.roll.enter]
+    if order.mates is not None and order.mates.atomic:
+        return order.mates.legs
+    return []
 
 
 def _together(order: RefOrder, number: int) -> bool:
     """Whether all that trade together can in this bar; an order alone always can."""
-    legs: list[RefOrder] = []
-    if order.roll is not None:
-        legs = [order.roll.leave, order.roll.enter]
-    elif order.mates is not None and order.mates.atomic:
-        legs = order.mates.legs
-    for leg in legs:
+    for leg in _legs(order):
         if leg.option.bars[number] is None:
             return False
         if leg.option.quotes is not None and not leg.option.quotes[number][leg.side]:

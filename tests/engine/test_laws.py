@@ -339,7 +339,9 @@ def _on_the_path(f: Any, bar: Any, rules: Rules) -> None:
     assert bar[2] <= on_path <= bar[1]
     assert f.raw_slippage >= 0
     assert f.raw_price % TICK == 0
-    if f.reason in ("open", "roll"):
+    if f.reason == "roll" and corner == 3:  # with a leg that trades at a quote
+        assert on_path == bar[3]
+    elif f.reason in ("open", "roll"):
         assert (on_path, corner) == (bar[0], 0)
     elif f.reason == "close":
         assert (on_path, corner) == (bar[3], 3)

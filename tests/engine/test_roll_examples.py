@@ -27,13 +27,39 @@ def test_both_legs_trade_at_one_open(play: Play) -> None:
     ]
 
 
-def test_a_quoted_leg_trades_at_the_close_of_the_same_bar(play: Play) -> None:
-    quotes = [(bar - 5, bar + 5) for bar in NEAR]
+FAR_BARS = [(x, x + 10, x - 10, x + 5) for x in FAR]
+
+
+def quotes_of(bars: list[int]) -> list[tuple[int, int]]:
+    return [(bar - 5, bar + 5) for bar in bars]
+
+
+def test_with_a_quoted_leg_both_trade_at_the_close(play: Play) -> None:
+    quotes = quotes_of(NEAR)
     quotes[3] = 125, 0  # none who sells: both wait
-    run = play(NEAR, {0: sell(), 2: roll()}, FAR, quotes=quotes)
+    run = play(NEAR, {0: sell(), 2: roll()}, FAR_BARS, quotes=quotes)
     assert run.fills[1:] == [
-        (4, 0, -50, 230, "roll", "roll"),
         (4, 3, 50, 145, "roll", "roll"),
+        (4, 3, -50, 235, "roll", "roll"),
+    ]
+
+
+def test_into_a_quoted_contract_both_trade_at_the_close(play: Play) -> None:
+    held = sell(option=1, sl=pts("9"))
+    run = play(NEAR, {0: held, 2: roll(1, on=-1)}, FAR_BARS, quotes=quotes_of(NEAR))
+    assert run.fills[1:] == [
+        (3, 3, 50, 225, "roll", "roll"),
+        (3, 3, -50, 125, "roll", "roll"),
+    ]
+    assert run.levels[-1] == (125 + 900, 0), "its stop has come along"
+
+
+def test_an_atomic_combo_with_a_quoted_leg_trades_at_the_close(play: Play) -> None:
+    both = Action("combo", legs=((0, -1, 1), (1, 1, 1)), atomic=True)
+    run = play(NEAR, {1: both}, FAR_BARS, quotes=quotes_of(NEAR))
+    assert run.fills == [
+        (2, 3, 50, 215, "close", "entry"),
+        (2, 3, -50, 115, "quote", "entry"),
     ]
 
 
