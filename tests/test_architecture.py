@@ -37,6 +37,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
 ENGINE: tuple[str, ...] = (
     "grid",
     "prices",
+    "bars",
     "ports",
     "expiries",
     "pricing",

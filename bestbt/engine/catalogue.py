@@ -7,11 +7,15 @@ from datetime import date, timedelta
 from typing import Any, Protocol
 from weakref import WeakValueDictionary
 
+import numpy as np
+import numpy.typing as npt
+
+from bestbt.engine.bars import ROW, Bars
 from bestbt.engine.chain import OptionChain
 from bestbt.engine.chain_base import Floor
 from bestbt.engine.contract import Contract, Option, Trader
 from bestbt.engine.expiries import ExpiryCalendar
-from bestbt.engine.grid import Clock, Grid
+from bestbt.engine.grid import Clock, Grid, duration
 from bestbt.engine.ports import ContractSpec, Feed, Market
 from bestbt.engine.prices import PriceColumns
 from bestbt.errors import ContractNotFound, UsageError
@@ -67,6 +71,7 @@ class Catalogue:
         self._spots: dict[str, Contract] = {}
         self._chains: dict[tuple[str, date], OptionChain] = {}
         self._calendars: dict[tuple[str, str], ExpiryCalendar] = {}
+        self._bars: dict[tuple[Contract, Ns], Bars] = {}
         self._days: list[date] = [s.day for s in self.grid.sessions]
 
     def contract(self, spec: ContractSpec) -> Contract:
@@ -107,10 +112,29 @@ class Catalogue:
                     self._settled[contract.spec] = contract
         for key in [key for key in self._chains if key[1] < self.unsettled_from]:
             del self._chains[key]
+        for of in [of for of in self._bars if of[0].expiry and of[0].expiry < self.unsettled_from]:
+            del self._bars[of]
 
     def columns(self, spec: ContractSpec) -> PriceColumns | None:
         """Load the prices of a contract."""
         return self.feed.columns(spec)
+
+    def bars(self, contract: Contract, timeframe: str, n: int | None) -> npt.NDArray[np.void]:
+        """Return closed bars of a timeframe; see `Contract.bars`."""
+        step = duration(timeframe)
+        if step % self.grid.step:
+            raise UsageError(
+                f"{contract.name}.bars({timeframe!r}): give a multiple of the run's bar."
+            )
+        if n is not None and (not isinstance(n, int) or isinstance(n, bool) or n < 1):
+            raise UsageError(f"{contract.name}.bars(…, {n!r}): how many bars, one or more?")
+        columns = contract._prices
+        if columns is None:
+            return np.empty(0, dtype=ROW)
+        found = self._bars.get((contract, step))
+        if found is None:
+            found = self._bars[contract, step] = Bars(self.grid, columns, step)
+        return found.until(self.clock.bar, n)
 
     def spot(self, symbol: str) -> Contract:
         """Return the index or equity of a name."""

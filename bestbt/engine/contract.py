@@ -105,6 +105,10 @@ class Trader(Protocol):
         """Realized and unrealized profit in a contract."""
         ...
 
+    def bars(self, contract: Contract, timeframe: str, n: int | None) -> npt.NDArray[np.void]:
+        """Return closed bars of a timeframe."""
+        ...
+
     def sessions_left(self, expiry: date) -> int:
         """Sessions left until an expiry; 0 on its day."""
         ...
@@ -357,6 +361,55 @@ class Contract(Blocking):
             return 0
         i = min(self._clock.bar, columns.end - 1) - columns.first
         return columns.marks.item(i) if i >= 0 else 0
+
+    def above(self, level: Price) -> bool:
+        """Whether its price is above a level; False while it has no price."""
+        return self.price > level
+
+    def below(self, level: Price) -> bool:
+        """Whether its price is below a level; False while it has no price."""
+        return self.price < level
+
+    def bars(self, timeframe: str, n: int | None = None) -> npt.NDArray[np.void]:
+        """Return the newest closed bars of a timeframe, oldest first.
+
+        A bar that has not closed yet is not among them: nothing of the future is seen.
+
+        Parameters
+        ----------
+        timeframe
+            `"5min"`, `"1h"`: a multiple of the run's bar, aligned to each session's open; the last
+            of a session may be shorter.
+        n
+            How many, one or more; fewer where there are no more. Without it: all since its first
+            live bar, warm-up sessions included.
+
+        Returns
+        -------
+        numpy.ndarray
+            Structured, shape ``(n,)``: time (the bar's start, exchange local), open, high, low,
+            close (currency per unit), volume and oi (units; nan where the source has none). A
+            timeframe bar without a trade repeats the last close.
+
+        Raises
+        ------
+        UsageError
+            For a timeframe that is no multiple of the run's bar, or no number of bars.
+
+        Examples
+        --------
+        >>> from bestbt.engine.strategy import Strategy
+        >>> from bestbt.testing import MemoryFeed, simulate
+        >>> class Reader(Strategy):
+        ...     def on_bar(self):
+        ...         closed = self.spot.bars("2min", 2)
+        ...         self.log(str(closed["close"].tolist()))
+        >>> feed = MemoryFeed("NIFTY", days=["2024-01-01"], minutes=5)
+        >>> feed.add_index([100, 101, 102, 103, 104])
+        >>> [line.text for line in simulate(Reader, feed).result.log]
+        ['[]', '[101.0]', '[101.0]', '[101.0, 103.0]', '[103.0, 104.0]']
+        """
+        return self._desk.bars(self, timeframe, n)
 
     # Greeks, per unit: those of whatever is no option, which moves with itself.
 

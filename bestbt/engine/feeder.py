@@ -23,6 +23,7 @@ from datetime import date
 
 from bestbt.engine.clearing import Clearing
 from bestbt.engine.desk import Desk
+from bestbt.engine.expiries import ExpiryCalendar
 from bestbt.engine.order import Fill
 from bestbt.engine.strategy import Schedule, Strategy
 from bestbt.units import Ordinal, RawMoney
@@ -184,12 +185,21 @@ class PriceFeeder:
         equity = portfolio.equity
         self.closed.append((bar, equity))
         if bar == self.last:
-            self.strategy.on_end()
-            self.finished = True
+            self._end_run()
             return
         tomorrow = desk.grid.day(bar + 1)
         for period in _ended(today, tomorrow):
             portfolio.base[period] = equity
+
+    def _end_run(self) -> None:
+        """Let the strategy look back; what it orders now could never trade."""
+        desk, before = self.desk, len(self.desk.orders)
+        self.strategy.on_end()
+        for order in desk.orders[before:]:
+            if order.status == "working":
+                desk.end(order, "cancelled", "placed in on_end: the run is over")
+                desk.note("refused", f"{order.contract.name}: {order.reason}", order=order.id)
+        self.finished = True
 
 
 def _own(strategy: Strategy, name: str) -> Callable[..., object] | None:
@@ -211,20 +221,23 @@ def _ended(today: date, tomorrow: date) -> list[str]:
 
 
 class _Facts:
-    """The nearest expiry of the first symbol, for schedules; looked up only when asked."""
+    """The nearest expiries, for schedules; looked up only when asked."""
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
 
-    def _nearest(self) -> date | None:
-        return self._desk.calendar(self._desk.symbols[0]).nearest(self._desk.today)
+    def _nearest(self, symbol: str | None) -> tuple[ExpiryCalendar, date | None]:
+        desk = self._desk
+        named = desk.symbols[0] if symbol is None else desk.spot(symbol).symbol
+        calendar = desk.calendar(named)
+        return calendar, calendar.nearest(desk.today)
 
-    def sessions_to_expiry(self) -> int | None:
+    def sessions_to_expiry(self, symbol: str | None) -> int | None:
         """Sessions to the nearest expiry."""
-        nearest = self._nearest()
+        _, nearest = self._nearest(symbol)
         return None if nearest is None else self._desk.sessions_left(nearest)
 
-    def expiry_kind(self) -> str | None:
+    def expiry_kind(self, symbol: str | None) -> str | None:
         """Kind of the nearest expiry."""
-        nearest = self._nearest()
-        return None if nearest is None else self._desk.calendar(self._desk.symbols[0]).kind(nearest)
+        calendar, nearest = self._nearest(symbol)
+        return None if nearest is None else calendar.kind(nearest)

@@ -12,27 +12,16 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from bestbt.engine.bars import coarser, series_of
 from bestbt.engine.grid import Clock, Grid
 from bestbt.engine.prices import PriceColumns
 from bestbt.errors import UsageError
-from bestbt.units import POINTS, Ns
+from bestbt.units import Ns
 
-__all__ = ["CoarserIndicator", "Indicator", "crossed_above", "timeframe_bars"]
+__all__ = ["CoarserIndicator", "Indicator", "crossed_above"]
 
 _Floats = npt.NDArray[np.float64]
 _COLUMNS = ("open", "high", "low", "close", "volume", "oi")
-
-
-def timeframe_bars(grid: Grid, step: Ns) -> npt.NDArray[np.int64]:
-    """First ordinal of each bar of a coarser timeframe, aligned to the session's open.
-
-    A timeframe bar never spans two sessions; the last of a session may be shorter.
-    """
-    opened = np.array([s.open for s in grid.sessions], dtype=np.int64)[grid.session_of]
-    frame = (grid.starts - opened) // step
-    new = np.ones(grid.n, dtype=bool)
-    new[1:] = (frame[1:] != frame[:-1]) | (grid.session_of[1:] != grid.session_of[:-1])
-    return np.flatnonzero(new)
 
 
 class Indicator:
@@ -63,7 +52,7 @@ class Indicator:
         name: str = "",
     ) -> None:
         self._clock = clock
-        values = _apply(function, args, _series(columns), name)
+        values = _apply(function, args, series_of(columns), name)
         late = max(grid.n - columns.end, 0)
         padded = np.concatenate(
             (np.full(columns.first, math.nan), values, np.full(late, values[-1]))
@@ -103,7 +92,7 @@ class CoarserIndicator(Indicator):
         if step % grid.step:
             raise UsageError(f"bar= of an indicator of {name} must be a multiple of the run's bar.")
         self._clock = clock
-        series, ends = _coarser(grid, columns, _series(columns), step)
+        series, ends = coarser(grid, columns, series_of(columns), step)
         self._values = _apply(function, args, series, name).tolist()
         closed = np.searchsorted(ends, np.arange(grid.n) - columns.first + 1, side="right") - 1
         self._newest: list[int] = closed.tolist()
@@ -145,35 +134,6 @@ def _apply(
     return values
 
 
-def _coarser(
-    grid: Grid, columns: PriceColumns, series: dict[str, _Floats], step: Ns
-) -> tuple[dict[str, _Floats], npt.NDArray[np.int64]]:
-    """Return the columns of a coarser timeframe and where each of its bars ends."""
-    starts = timeframe_bars(grid, step)
-    ends = np.minimum(np.append(starts[1:], grid.n), columns.end)
-    starts = np.maximum(starts, columns.first)
-    kept = starts < ends
-    starts, ends = starts[kept] - columns.first, ends[kept] - columns.first
-    # Stale bars repeat an old close: they are no points of the timeframe bar, unless it has none.
-    live, n = columns.live, columns.n
-    place = np.minimum.reduceat(np.where(live, np.arange(n), n), starts)
-    last = series["close"][ends - 1]
-    none = place >= ends
-    traded = np.minimum(place, n - 1)
-    out = {
-        "open": np.where(none, last, series["open"][traded]),
-        "high": np.maximum.reduceat(np.where(live, series["high"], -np.inf), starts),
-        "low": np.minimum.reduceat(np.where(live, series["low"], np.inf), starts),
-        "close": last,
-    }
-    out["high"], out["low"] = (np.where(none, last, out[name]) for name in ("high", "low"))
-    if "volume" in series:
-        out["volume"] = np.add.reduceat(series["volume"], starts)
-    if "oi" in series:
-        out["oi"] = series["oi"][ends - 1]
-    return out, ends
-
-
 def crossed_above(a: Indicator | float, b: Indicator | float) -> bool:
     """Whether *a* went from at or below *b* to above it with the bar that has just closed.
 
@@ -183,18 +143,3 @@ def crossed_above(a: Indicator | float, b: Indicator | float) -> bool:
     a1, a0 = a.lately() if isinstance(a, Indicator) else (a, a)
     b1, b0 = b.lately() if isinstance(b, Indicator) else (b, b)
     return a1 <= b1 and a0 > b0
-
-
-def _series(columns: PriceColumns) -> dict[str, _Floats]:
-    quads = columns.points.reshape(-1, POINTS) / columns.scale
-    series = {
-        "open": quads[:, 0],
-        "high": np.maximum(quads[:, 1], quads[:, 2]),
-        "low": np.minimum(quads[:, 1], quads[:, 2]),
-        "close": np.ascontiguousarray(quads[:, 3]),
-    }
-    for name in ("volume", "oi"):
-        array = getattr(columns, name)
-        if array is not None:
-            series[name] = array.astype(np.float64)
-    return series

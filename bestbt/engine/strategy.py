@@ -39,11 +39,11 @@ _F = TypeVar("_F", bound=Callable[..., Any])
 class SessionFacts(Protocol):
     """What a schedule may ask about a session: its nearest expiry."""
 
-    def sessions_to_expiry(self) -> int | None:
-        """Sessions to the nearest expiry of the first symbol; None when none is listed."""
+    def sessions_to_expiry(self, symbol: str | None) -> int | None:
+        """Sessions to the nearest expiry of a symbol, or the first; None when none is listed."""
         ...
 
-    def expiry_kind(self) -> str | None:
+    def expiry_kind(self, symbol: str | None) -> str | None:
         """Kind of that expiry."""
         ...
 
@@ -89,6 +89,7 @@ class Schedule:
     dte: frozenset[int] | None = None
     weekdays: frozenset[int] | None = None
     kind: str | None = None
+    symbol: str | None = None  # whose expiry; None: the first's
 
     def bars(self, grid: Grid, session: int, facts: SessionFacts) -> list[Ordinal]:
         """Bars of a session after which it is due; the bar before its first means "at the open".
@@ -99,9 +100,9 @@ class Schedule:
         day = grid.sessions[session]
         if self.weekdays is not None and day.day.weekday() not in self.weekdays:
             return []
-        if self.dte is not None and facts.sessions_to_expiry() not in self.dte:
+        if self.dte is not None and facts.sessions_to_expiry(self.symbol) not in self.dte:
             return []
-        if self.kind is not None and facts.expiry_kind() != self.kind:
+        if self.kind is not None and facts.expiry_kind(self.symbol) != self.kind:
             return []
         opened, closed, first = day.open, day.close, grid.firsts[session]
         bars: list[Ordinal] = []
@@ -166,9 +167,27 @@ def every(step: str, start: str | None = None, end: str | None = None) -> Callab
     return _scheduled(Schedule(first, last, duration(step)))
 
 
-def on_expiry_day(at: str = "15:00", kind: str | None = None) -> Callable[[_F], _F]:
-    """Call a method at a time on days on which the first symbol's nearest expiry settles."""
-    return _scheduled(Schedule(Moment.parse(at), dte=frozenset((0,)), kind=_kind(kind)))
+def on_expiry_day(
+    at: str = "15:00", symbol: str | None = None, kind: str | None = None
+) -> Callable[[_F], _F]:
+    """Call a method at a time on days on which the nearest expiry settles.
+
+    Parameters
+    ----------
+    at
+        Exchange local time, as for `at`.
+    symbol
+        Whose expiry: another underlying, such as `"BANKNIFTY"`; by default the run's first.
+    kind
+        Only when it is a `"weekly"` or a `"monthly"` one.
+    """
+    if symbol is not None and not (isinstance(symbol, str) and symbol.strip()):
+        raise UsageError(f"symbol={symbol!r}: name an underlying, such as 'BANKNIFTY'.")
+    named = None if symbol is None else symbol.strip().upper()
+    if named in ("WEEKLY", "MONTHLY"):
+        raise UsageError(f"symbol={symbol!r} is no underlying; write kind={symbol!r}.")
+    moment, today = Moment.parse(at), frozenset((0,))
+    return _scheduled(Schedule(moment, dte=today, kind=_kind(kind), symbol=named))
 
 
 def _dtes(given: int | Iterable[int] | None) -> frozenset[int] | None:
@@ -320,4 +339,4 @@ class Strategy(StrategyBase):
         """Act when a session's last bar has closed, before settlement."""
 
     def on_end(self) -> None:
-        """Act once after the last bar."""
+        """Look back once, after the last bar; what is ordered here is cancelled."""

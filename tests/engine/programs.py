@@ -80,6 +80,7 @@ class Program(NamedTuple):
     fills: Mapping[int, Actions] = {}  # by number of the fill
     rejects: Actions = ()
     expiry: Actions = ()
+    over: Actions = ()
 
 
 class Rules(NamedTuple):
@@ -106,7 +107,20 @@ FITS = {"limit": ("price",), "slm": ("trigger",), "sl": ("price", "trigger")}
 # Hooks of every program, in order of definition.
 TIMES = ("09:18", "open", "09:20", "open+4min", "close-3min", "09:23", "09:18")
 
-HOOKS = ("bar", "bar", "bar", "time", "time", "time", "start", "end", "fill", "reject", "expiry")
+HOOKS = (
+    "bar",
+    "bar",
+    "bar",
+    "time",
+    "time",
+    "time",
+    "start",
+    "end",
+    "fill",
+    "reject",
+    "expiry",
+    "over",
+)
 SLOTS = 28
 
 
@@ -194,14 +208,23 @@ def programs(draw: st.DrawFn) -> Program:
     seed, on_bar = draw(st.integers(0, 2**32)), draw(st.booleans())
     kept = draw(st.lists(st.booleans(), min_size=SLOTS, max_size=SLOTS))
     hooks: dict[str, dict[int, Actions]] = {hook: {} for hook in HOOKS}
-    last = {"bar": 20, "time": 6, "start": 3, "end": 3, "fill": 8, "reject": 0, "expiry": 0}
+    last = {
+        "bar": 20,
+        "time": 6,
+        "start": 3,
+        "end": 3,
+        "fill": 8,
+        "reject": 0,
+        "expiry": 0,
+        "over": 0,
+    }
     favourite = random.Random(seed).randrange(18)
     for slot, keep in enumerate(kept):
         if keep:
             rng = random.Random(f"{seed} {slot}")
             hook = rng.choice(HOOKS)
             hook = "time" if hook == "bar" and not on_bar else hook
-            at = 0 if hook == "time" and rng.random() < 0.4 else rng.randint(0, last[hook])
+            at = 0 if hook == "time" and rng.random() < 0.4 else rng.randint(0, last.get(hook, 0))
             what = rng.choice(VERBS)
             hooks[hook][at] = (*hooks[hook].get(at, ()), _action(rng, what, favourite))
             if what == "resting" and rng.random() < 0.6:  # and think better of it
@@ -218,6 +241,7 @@ def programs(draw: st.DrawFn) -> Program:
         hooks["fill"],
         hooks["reject"].get(0, ()),
         hooks["expiry"].get(0, ()),
+        hooks["over"].get(0, ()),
     )
 
 
@@ -488,7 +512,7 @@ class Scripted(Strategy):
         self.act(f"expiry {contract.name}", self.program.expiry)
 
     def on_end(self) -> None:
-        self.look("over")
+        self.act("over", self.program.over)
 
 
 class ScriptedBars(Scripted):

@@ -104,7 +104,11 @@ class Reference(Books):
             n = sum(bars for _, bars in day.parts)
             self.session(number, day.date, range(at, at + n))
             at += n
-        self.look("over")
+        before = len(self.orders)
+        self.act("over", self.program.over)
+        for order in self.orders[before:]:  # no bar comes any more
+            if order.status == "working":
+                self.end(order, "cancelled")
         return self
 
     # Facts

@@ -171,7 +171,7 @@ def test_how_cost_is_counted_moves_no_money(
 
 
 def _all_actions(program: Program) -> list[Action]:
-    hooks = [*program.times, program.rejects, program.expiry]
+    hooks = [*program.times, program.rejects, program.expiry, program.over]
     for by_number in (program.bars or {}, program.starts, program.ends, program.fills):
         hooks += by_number.values()
     return [action for actions in hooks for action in actions]
@@ -295,6 +295,7 @@ def test_data_that_end_earlier_change_nothing_before(
 ) -> None:
     count = data.draw(st.integers(1, len(world.days)), "sessions")
     short = first_sessions(world, count)
+    program = program._replace(over=())  # what is done at the end is done at another time
     here = simulation(world, program, slippage, rules=rules).run()
     there = simulation(short, program, slippage, rules=rules).run()
     assert _until(here, world, short.n - 1) == _until(there, short, short.n - 1)

@@ -9,11 +9,12 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from bestbt.engine.grid import Grid, Session, utc_ns
+from bestbt.engine.ports import ContractSpec
 from bestbt.engine.strategy import Strategy, at, every, on_expiry_day
-from bestbt.errors import UsageError
+from bestbt.errors import ContractNotFound, UsageError
 from bestbt.testing import MemoryFeed, simulate
 from bestbt.units import MINUTE
-from tests.engine.kit import DAY, NEXT, market
+from tests.engine.kit import DAY, NEXT, call, market
 
 IST = ZoneInfo("Asia/Kolkata")
 
@@ -157,6 +158,66 @@ def test_on_expiry_day_comes_at_its_time_on_that_day_alone() -> None:
     feed = market(5, 5, 5, 5, 5, 5, expiry=NEXT, days=(DAY, NEXT))
     simulate(Watch, feed)
     assert called == [date(2024, 1, 2)]
+
+
+def two_underlyings() -> MemoryFeed:
+    feed = MemoryFeed("NIFTY", [DAY, NEXT], minutes=3)
+    feed.add_index([100] * 6)
+    feed.add_index([200] * 6, "BANKNIFTY")
+    feed.add_option(NEXT, 100, "CE", [5] * 6)
+    spec = ContractSpec("option", "BANKNIFTY", date(2024, 1, 1), 200.0, "CE", lot=15)
+    feed.add(spec, [5] * 3)
+    return feed
+
+
+def test_on_expiry_day_of_another_underlying() -> None:
+    called = []
+
+    class Watch(Strategy):
+        @on_expiry_day("09:16", "banknifty")
+        def go(self) -> None:
+            called.append(self.today)
+
+        @on_expiry_day("09:16", symbol="BANKNIFTY", kind="monthly")
+        def never(self) -> None:
+            called.append(date.min)
+
+    simulate(Watch, two_underlyings())
+    assert called == [date(2024, 1, 1)]
+
+
+def test_an_expiry_day_of_nothing_is_refused() -> None:
+    class Watch(Strategy):
+        @on_expiry_day(symbol="BANKNITY")
+        def go(self) -> None:
+            """Never called."""
+
+    with pytest.raises(ContractNotFound, match="BANKNITY"):
+        simulate(Watch, two_underlyings())
+    with pytest.raises(UsageError, match="write kind='monthly'"):
+        on_expiry_day("09:16", "monthly")
+    with pytest.raises(UsageError, match="name an underlying"):
+        on_expiry_day(symbol="")
+
+
+def test_what_is_ordered_in_on_end_is_cancelled() -> None:
+    placed: list[Any] = []
+
+    class Late(Strategy):
+        def on_bar(self) -> None:
+            if self.bar == 0:
+                self.buy(call(self), lots=1, sl="50%")
+
+        def on_end(self) -> None:
+            placed.append(self.sell(call(self), lots=1))
+            self.exit_all()
+
+    run = simulate(Late, market(5, 5, 5))
+    orders = run.result.orders
+    assert [o.status for o in orders] == ["filled", "working", "cancelled", "cancelled"]
+    assert placed[0].reason == "placed in on_end: the run is over"
+    assert [e.kind for e in run.result.log] == ["refused", "refused"]
+    assert [p.qty for p in run.result.positions] == [50]
 
 
 def test_the_order_of_a_bar() -> None:
