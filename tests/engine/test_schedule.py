@@ -209,8 +209,8 @@ def test_what_is_ordered_in_on_end_is_cancelled() -> None:
                 self.buy(call(self), lots=1, sl="50%")
 
         def on_end(self) -> None:
-            placed.append(self.sell(call(self), lots=1))
             self.exit_all()
+            placed.append(self.sell(call(self), lots=1))
 
     run = simulate(Late, market(5, 5, 5))
     orders = run.result.orders
