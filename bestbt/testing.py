@@ -33,6 +33,7 @@ from bestbt.engine.ports import (
     ExpiryKind,
     FeeModel,
     Listing,
+    LotChange,
     SettlementRule,
 )
 from bestbt.engine.prices import PriceColumns, path_points
@@ -73,6 +74,10 @@ class PlainMarket:
     def expiry_kind(self, symbol: str, expiry: date) -> ExpiryKind:
         """Monthly when a week later is another month."""
         return "monthly" if (expiry + timedelta(days=7)).month != expiry.month else "weekly"
+
+    def lot_changes(self, symbol: str, expiry: date) -> Sequence[LotChange]:
+        """None."""
+        return ()
 
     def settlement(self, symbol: str, day: date) -> SettlementRule:
         """Mean of the last half hour."""

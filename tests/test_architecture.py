@@ -39,6 +39,7 @@ ENGINE: tuple[str, ...] = (
     "prices",
     "bars",
     "ports",
+    "lots",
     "expiries",
     "pricing",
     "blocks",  # no orders in it: a contract has its verbs

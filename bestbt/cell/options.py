@@ -365,5 +365,4 @@ RUN_OPTIONS = (
     *("path", "limit_touch", "stop_check", "band", "rate", "close_at_end"),
     *("load", "save"),
     *("cost", "max_participation"),
-    "cost",
 )

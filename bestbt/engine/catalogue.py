@@ -16,6 +16,7 @@ from bestbt.engine.chain_base import Floor
 from bestbt.engine.contract import Contract, Option, Trader
 from bestbt.engine.expiries import ExpiryCalendar
 from bestbt.engine.grid import Clock, Grid, duration
+from bestbt.engine.lots import Lots
 from bestbt.engine.ports import ContractSpec, Feed, Market
 from bestbt.engine.prices import PriceColumns
 from bestbt.errors import ContractNotFound, UsageError
@@ -71,6 +72,7 @@ class Catalogue:
         self._spots: dict[str, Contract] = {}
         self._chains: dict[tuple[str, date], OptionChain] = {}
         self._calendars: dict[tuple[str, str], ExpiryCalendar] = {}
+        self.lots = Lots(market)
         self._bars: dict[tuple[Contract, Ns], Bars] = {}
         self._days: list[date] = [s.day for s in self.grid.sessions]
 
@@ -89,6 +91,7 @@ class Catalogue:
                 return found
             self._contracts[spec] = found
             if spec.expiry is not None:
+                found.lot = self.lots.of(spec, self.today)
                 due = self._unreleased.setdefault(spec.expiry, [])
                 due.append(found)
                 self.expiring[spec.expiry] = due

@@ -9,6 +9,7 @@ from datetime import date, timedelta
 
 from bestbt.engine.contract import Contract
 from bestbt.engine.desk import Desk
+from bestbt.engine.lots import whole_lots
 from bestbt.engine.order import Brackets, Fill, Order, OrderKind, Trail
 from bestbt.engine.ports import Trade
 from bestbt.engine.settlement import intrinsic, mean_of_last, settlement_value
@@ -48,6 +49,9 @@ class Clearing:
         if order.is_exit:
             held = desk.portfolio.positions.get(contract)
             open_qty = held.qty if held is not None else 0
+            if desk.lots.changed:
+                open_qty = whole_lots(open_qty, contract.lot)
+                qty = whole_lots(qty, contract.lot)
             if open_qty * qty >= 0:
                 desk.end(order, "cancelled", "position is closed")
                 return None
@@ -148,6 +152,8 @@ class Clearing:
         desk, contract = self._desk, fill.contract
         held = desk.portfolio.positions.get(contract)
         open_qty = held.qty if held is not None else 0
+        if desk.lots.changed:
+            open_qty = whole_lots(open_qty, contract.lot)
         for other in tuple(desk.exchange.working):
             if other.contract is contract and other.is_exit and open_qty * other.qty >= 0:
                 desk.end(other, "cancelled", "position is closed")
@@ -350,10 +356,12 @@ class Clearing:
         """Close everything at its newest mark: the run ends, and wants nothing held."""
         desk, point = self._desk, POINTS * bar + POINTS - 1
         for contract, position in list(desk.portfolio.positions.items()):
+            if not position.whole_qty:
+                continue
             order = Order(
                 len(desk.orders),
                 contract,
-                -position.qty,
+                -position.whole_qty,
                 type="market",
                 kind="exit",
                 placed=bar,

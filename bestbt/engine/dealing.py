@@ -153,10 +153,19 @@ class Dealing(Catalogue):
             for order in self.exchange.working
             if order.contract is contract and order.kind == "exit" and order.type == "market"
         ]
-        rest = -position.qty - sum(order.left for order in leaving if order.is_exit)
+        held = position.whole_qty if self.lots.changed else position.qty
+        if not held:
+            self._refuse_odd("exit", position)
+            return None
+        rest = -held - sum(order.left for order in leaving if order.is_exit)
         if leaving and rest * position.qty >= 0:
             return leaving[0]  # all of it is on its way
         return self.place(contract, rest, LEAVE, "exit", position.tag)
+
+    def _refuse_odd(self, verb: str, position: Position) -> None:
+        contract = position.contract
+        why = f"{abs(position.qty)} units are less than a lot of {contract.lot}; they settle"
+        self.note("refused", f"{verb}({contract.name}): {why}")
 
     def exit_all(self) -> None:
         """Close every open position at its next live bar; cancel entries still waiting."""
@@ -260,6 +269,10 @@ class Dealing(Catalogue):
         position = self.portfolio.positions.get(contract)
         if position is None:
             raise OrderError(f"{verb}({contract.name}): nothing of it is held.")
+        held = position.whole_qty if self.lots.changed else position.qty
+        if not held:
+            self._refuse_odd(verb, position)
+            return None
         parsed = None if level is None or level == "cost" else Level.parse(level)
         raw = None if level is None else self._level_of(position, kind, parsed)
         for order in self._exits(contract, kind):
@@ -271,7 +284,7 @@ class Dealing(Catalogue):
             if kind == "stop"
             else Ticket("limit", raw_price=raw, tif="gtc")
         )
-        order = self.place(contract, -position.qty, ticket, kind, position.tag)
+        order = self.place(contract, -held, ticket, kind, position.tag)
         order.level = parsed
         return order
 

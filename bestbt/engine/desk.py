@@ -16,6 +16,7 @@ from bestbt.engine.costing import Cost
 from bestbt.engine.dealing import Dealing, LogEntry
 from bestbt.engine.expiries import ExpiryCalendar
 from bestbt.engine.grid import duration
+from bestbt.engine.lots import whole_lots
 from bestbt.engine.matching import MatchRules, Slippage
 from bestbt.engine.order import (
     Brackets,
@@ -260,7 +261,7 @@ class Desk(Dealing):
             )
             for i, (contract, qty, closes, brackets) in enumerate(
                 (
-                    (old, -position.qty, True, None),
+                    (old, -position.whole_qty, True, None),
                     (target, side * lots * target.lot, False, self._travelling(old)),
                 )
             )
@@ -401,6 +402,41 @@ class Desk(Dealing):
             f"{order.contract.name} is closed alone: {reason}",
             order=order.id,
         )
+
+    # Lots
+
+    def change_lots(self) -> None:
+        """Give running contracts the lots of a session that opens.
+
+        Entries that are no whole lots now are cancelled, and exits of less than one. What is held
+        stays as many units.
+        """
+        changed = []
+        for symbol, expiry in self.lots.changing:
+            for contract in self.expiring.get(expiry, ()):
+                lot = self.lots.of(contract.spec, self.today)
+                if contract.symbol == symbol and contract.lot != lot and not contract.is_expired:
+                    contract.lot = lot
+                    changed.append(contract)
+        if not changed:
+            return
+        self.lots.changed = True
+        working = [o for o in self.exchange.working if o.contract in changed]
+        entries = [o for o in working if not o.is_exit and o.left % o.contract.lot]
+        self._withdraw(entries, "no whole lots any more: the lot has changed")
+        positions = self.portfolio.positions
+        for order in working:
+            held = positions.get(order.contract)
+            if order.status == "working" and order.is_exit and held and not held.whole_qty:
+                self.end(order, "cancelled", "less than a lot is held: the lot has changed")
+        for contract, held in positions.items():
+            if contract in changed and held.odd_qty:
+                self.note(
+                    "odd-lot",
+                    f"{contract.name}: a lot is {contract.lot} now, so {abs(held.odd_qty)} of the "
+                    f"{abs(held.qty)} units held cannot be traded; they settle",
+                    qty=held.odd_qty,
+                )
 
     # Blocks
 
@@ -547,8 +583,9 @@ class Desk(Dealing):
     def undo(self, combo: Combo) -> None:
         """Leave the legs of a combo that have traded: it will not be whole."""
         for filled in combo.filled:
-            if not filled.contract.is_expired:
-                exit = self.place(filled.contract, -filled.qty, LEAVE, "exit", filled.tag)
+            qty = whole_lots(filled.qty, filled.contract.lot)
+            if qty and not filled.contract.is_expired:
+                exit = self.place(filled.contract, -qty, LEAVE, "exit", filled.tag)
                 exit.is_exit = filled.id in combo.opened  # what was closed is opened again
                 exit.since = POINTS * (self.clock.bar + 1)  # also where others trade at the close
                 self.exchange.renew(exit)

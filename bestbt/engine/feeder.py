@@ -138,6 +138,8 @@ class PriceFeeder:
         desk.open_session(session)
         self._missed = self.clearing.missed_expiry()
         desk.end_blocks(settled=not self._missed)
+        if desk.lots.changing:
+            desk.change_lots()
         vars(self.strategy.day).clear()
         self._due = {}
         facts = _Facts(desk)

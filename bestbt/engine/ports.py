@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
-from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias, runtime_checkable
+from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, TypeAlias, runtime_checkable
 
 from bestbt.engine.grid import Grid, Session
 from bestbt.engine.prices import PriceColumns
@@ -26,6 +26,7 @@ __all__ = [
     "FeeModel",
     "Feed",
     "Listing",
+    "LotChange",
     "Market",
     "SettlementRule",
     "Trade",
@@ -40,7 +41,9 @@ class ContractSpec:
     """What identifies a contract, and its dated terms.
 
     `lot` is in units and `tick` a raw price: both belong to the contract on its dates and are
-    never constants of a market. `token` is the exchange's own number for it, where a source says.
+    never constants of a market. A lot that changes in a contract's life is here as it is at the
+    end; the run's `Contract.lot` is that of the day. `token` is the exchange's own number for it,
+    where a source says.
 
     >>> str(ContractSpec("option", "NIFTY", date(2024, 2, 29), 22000.0, "CE", lot=50, tick=5))
     'NIFTY 2024-02-29 22000 CE'
@@ -139,6 +142,16 @@ class SettlementRule:
     after: Ns | None = None
 
 
+class LotChange(NamedTuple):
+    """A lot that changes while a contract runs, with the session of a day.
+
+    The lot after the last one is that of the contract's `ContractSpec`.
+    """
+
+    day: date
+    before: int
+
+
 @runtime_checkable
 class FeeModel(Protocol):
     """Named charges; amounts are raw money and positive. A zero charge is left out."""
@@ -188,6 +201,10 @@ class Market(Protocol):
 
     def expiry_kind(self, symbol: str, expiry: date) -> ExpiryKind:
         """Whether an expiry date is a weekly or a monthly one of the symbol."""
+        ...
+
+    def lot_changes(self, symbol: str, expiry: date) -> Sequence[LotChange]:
+        """Changes of lot in the life of the contracts of an expiry, by day; none as a rule."""
         ...
 
     def settlement(self, symbol: str, day: date) -> SettlementRule:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from bestbt.engine.blocks import Blocking
 from bestbt.engine.contract import Contract
 from bestbt.engine.costing import AverageCost
+from bestbt.engine.lots import whole_lots
 from bestbt.engine.order import Fill
 from bestbt.errors import OrderError
 from bestbt.units import POINTS, Money, Ordinal, Price, Qty, RawMoney, RawPrice, money
@@ -128,6 +129,16 @@ class Position(Blocking):
     def lots(self) -> int:
         """Whole lots held, without sign."""
         return abs(self.qty) // self.contract.lot
+
+    @property
+    def whole_qty(self) -> Qty:
+        """Signed units that are whole lots: all, unless a lot has changed while it was held."""
+        return whole_lots(self.qty, self.contract.lot)
+
+    @property
+    def odd_qty(self) -> Qty:
+        """Signed units that are no whole lot any more: they cannot be traded, and settle."""
+        return self.qty - self.whole_qty
 
     @property
     def entry_price(self) -> Price:

@@ -21,7 +21,7 @@ from functools import cache
 from typing import Literal, NamedTuple
 
 from bestbt.engine.grid import Session, time_of_day
-from bestbt.engine.ports import Expiry, ExpiryKind, SettlementRule
+from bestbt.engine.ports import Expiry, ExpiryKind, LotChange, SettlementRule
 from bestbt.errors import ExpiryNotFound, NoSchedule, UsageError, did_you_mean
 from bestbt.markets.india_fees import charges, fees, freeze_quantity
 from bestbt.markets.india_holidays import HOLIDAY_YEARS, HOLIDAYS
@@ -33,6 +33,7 @@ from bestbt.markets.india_tables import (
     IN_KIND_FROM,
     LOTS,
     OPTION_TICK,
+    RELOTS,
     SPECIAL_SESSIONS,
     SYMBOLS,
     ExpiryRule,
@@ -53,6 +54,7 @@ __all__ = [
     "find_expiry",
     "freeze_quantity",
     "is_trading_day",
+    "lot_changes",
     "lot_size",
     "sessions",
     "settlement",
@@ -404,7 +406,7 @@ def settles_in_kind(symbol: str, expiry: date) -> bool:
 def lot_size(symbol: str, expiry: date) -> int:
     """Units in a lot of the contracts of an expiry, on the day they expire.
 
-    A lot changed under a long-dated contract is given as it was at the end.
+    A lot changed under a running contract is given as it was at the end; see `lot_changes`.
 
     Raises
     ------
@@ -430,6 +432,28 @@ def lot_size(symbol: str, expiry: date) -> int:
             f"No lot size of {name} for the expiry of {expiry}: {why}. Give it, with `lot=`."
         )
     return held.units
+
+
+def lot_changes(symbol: str, expiry: date) -> list[LotChange]:
+    """Return sourced changes of lot in the life of the contracts of an expiry, by day.
+
+    An exchange that revises a lot gives it as a rule to contracts that it lists from then on.
+    Quarterly ones, listed for years, and sometimes all have got the new lot while they ran.
+
+    Examples
+    --------
+    >>> [(str(day), lot) for day, lot in lot_changes("NIFTY", date(2025, 6, 26))]
+    [('2024-04-26', 50), ('2024-12-27', 25)]
+    >>> lot_changes("NIFTY", date(2025, 1, 30))
+    []
+    """
+    return [
+        LotChange(row.day, row.before)
+        for row in RELOTS
+        if row.symbol == symbol
+        and row.first <= expiry <= row.last
+        and (not row.quarterly or expiry.month % 3 == 0)
+    ]
 
 
 def tick_size(
@@ -498,6 +522,7 @@ class India:
     expiry_dates = staticmethod(expiry_dates)
     expiry_kind = staticmethod(expiry_kind)
     lot_size = staticmethod(lot_size)
+    lot_changes = staticmethod(lot_changes)
     tick_size = staticmethod(tick_size)
     freeze_quantity = staticmethod(freeze_quantity)
     settlement = staticmethod(settlement)

@@ -130,6 +130,22 @@ def known(symbol: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
+class Relot:
+    """A lot that changed under running contracts: of the expiries from one day to another.
+
+    With `quarterly` only those of March, June, September and December, which are listed for years.
+    """
+
+    symbol: str
+    day: date  # the first with the new lot
+    before: int
+    first: date
+    last: date
+    quarterly: bool
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
 class Lot:
     """Units per lot from the first weekly and the first monthly expiry that has it.
 
@@ -177,6 +193,25 @@ LOTS: tuple[Lot, ...] = (
     _lot("SENSEX", 10, "2023-05-19", "2023-05-26", "livemint.com 2023-03-28"),
     _lot("SENSEX", 20, "2025-01-07", "2025-02-25", "angelone.in (2025-01-10 and 02-28 re-dated)"),
 )
+
+
+def _relot(symbol: str, day: str, before: int, first: str, last: str, source: str) -> Relot:
+    quarterly = not last
+    start, end = date.fromisoformat(first), date.fromisoformat(last or "2025-12-31")
+    return Relot(symbol, date.fromisoformat(day), before, start, end, quarterly, source)
+
+
+# Contracts of any expiry that were listed then, up to a last one; or of quarterly ones alone, up to
+# the end of 2025: on which day longer ones got their last lot is not sourced.
+RELOTS: tuple[Relot, ...] = (
+    _relot("BANKNIFTY", "2018-10-26", 40, "2018-10-26", "2019-01-31",
+           "zerodha.com/marketintel/bulletin/199104"),
+    _relot("NIFTY", "2024-04-26", 50, "2024-05-02", "2024-06-27", "NSE/FAOP/61415"),
+    _relot("NIFTY", "2024-04-26", 50, "2024-09-01", "", "NSE/FAOP/61415"),
+    _relot("NIFTY", "2024-12-27", 25, "2025-03-01", "", "NSE/FAOP/64625 (evening before)"),
+    _relot("BANKNIFTY", "2024-12-25", 15, "2025-03-01", "", "NSE/FAOP/64625 (evening before)"),
+    _relot("BANKNIFTY", "2025-04-25", 30, "2025-09-01", "", "fyers.in; ndtvprofit.com 2025-03-28"),
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

@@ -88,6 +88,8 @@ def stats(result: Result) -> pd.Series[Any]:
 
         large_fills : fills of more than `max_participation` of what their bar has traded.
 
+        odd_lots : positions of which a part could not be traded any more: their lot had changed.
+
         estimated_settlements : contracts settled on neither an official close nor the closing
         auction.
 
@@ -158,6 +160,7 @@ def stats(result: Result) -> pd.Series[Any]:
             "stale_waits": _stale_waits(result),
             "stop_skipped": sum(o.skipped for o in result.orders),
             "large_fills": sum(entry.kind == "large-fill" for entry in result.log),
+            "odd_lots": sum(entry.kind == "odd-lot" for entry in result.log),
             "estimated_settlements": sum(is_estimated(source) for _, source in result.estimated),
             "rejected_orders": sum(o.status == "rejected" for o in result.orders),
             "first_minute_pnl": _first_minute(result, nets),

@@ -230,6 +230,9 @@ def _warnings(result: Result, figures: pd.Series[Any], options: Mapping[str, Any
         lines.append(f"{_count(figures['stop_skipped'], 'stop-limit')} run past")
     if figures["large_fills"]:
         lines.append(f"{_count(figures['large_fills'], 'fill')} large for what the bar has traded")
+    if figures["odd_lots"]:
+        odd = _count(figures["odd_lots"], "position")
+        lines.append(f"{odd} with units that were no whole lot any more: they could only settle")
     if figures["rejected_orders"]:
         lines.append(f"{_count(figures['rejected_orders'], 'order')} rejected")
     if figures["stale_waits"]:

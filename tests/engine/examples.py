@@ -85,9 +85,10 @@ def play(request: pytest.FixtureRequest) -> Play:
         sessions: int = 1,
         slippage: str = "0",
         close: bool = False,
+        relot: int | None = None,
         **rules: Any,
     ) -> Played:
-        world = market([bars, *more], quotes, volume, sessions)
+        world = market([bars, *more], quotes, volume, sessions, relot)
         by_bar = {b: a if isinstance(a, tuple) and not isinstance(a, Action) else (a,)
                   for b, a in actions.items()}  # fmt: skip
         by: Play = request.param
@@ -97,9 +98,16 @@ def play(request: pytest.FixtureRequest) -> Play:
 
 
 def market(
-    options: list[list[Any]], quotes: list[Any] | None, volume: list[int] | None, sessions: int
+    options: list[list[Any]],
+    quotes: list[Any] | None,
+    volume: list[int] | None,
+    sessions: int,
+    relot: int | None = None,
 ) -> World:
-    """Calls of strikes 100, 105 … over sessions of as many bars each; quotes are the first's."""
+    """Calls of strikes 100, 105 … over sessions of as many bars each; quotes are the first's.
+
+    Lots are of 50 units; with *relot*, of so many until the second session.
+    """
     full = [[(b,) * 4 if isinstance(b, int) else b for b in bars] for bars in options]
     n = len(full[0])
     days = tuple(Day(date(2024, 1, 1 + i), ((555, n // sessions),)) for i in range(sessions))
@@ -112,6 +120,7 @@ def market(
                 date(2024, 2, 29), 100 + 5 * i, "CE", 50, tuple(bars),
                 quotes=tuple(quotes) if quotes and i == 0 else None,
                 volume=tuple(volume) if volume and i == 0 else None,
+                relot=(date(2024, 1, 2), relot) if relot else None,
             )
             for i, bars in enumerate(full)
         ),

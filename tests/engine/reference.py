@@ -137,6 +137,17 @@ class Reference(Books):
             return self.bar >= 0
         return self.last_price(option.bars) is not None
 
+    def lot(self, option: Option) -> int:
+        """Units in a lot, today."""
+        if option.relot is not None and self.today < option.relot[0]:
+            return option.relot[1]
+        return option.lot
+
+    def whole(self, option: Option, qty: int) -> int:
+        """The part of signed units that is whole lots today."""
+        lots = abs(qty) // self.lot(option)
+        return lots * self.lot(option) * (1 if qty > 0 else -1)
+
     # A session
 
     def session(self, number: int, day: date, bars: range) -> None:
@@ -149,6 +160,7 @@ class Reference(Books):
         self.expired_before = max(self.expired_before, day)
         self.now, self.closing = opened, True
         self.blocks = [b for b in self.blocks if b.opens is None or b.opens > number]
+        self.change_lots()
         self.act("start", self.program.starts.get(number, ()))
         due = self.due(day, opened, closed)
         for name, moment, actions in due:
@@ -179,6 +191,24 @@ class Reference(Books):
                         self.lapse(order)
                 self.round_taxes()
             self.equity.append(self.worth())
+
+    def change_lots(self) -> None:
+        """See to what is no whole lot any more, on the first day of another lot."""
+        days = [day.date for day in self.world.days]
+        changed = [
+            o for o in self.world.options
+            if o.relot is not None and self.number and o.relot[0] <= self.today <= o.expiry
+            and days[self.number - 1] < o.relot[0] and self.lot(o) != o.relot[1]
+        ]  # fmt: skip
+        working = [o for o in self.working() if o.option in changed]
+        self.take_back([o for o in working if o.opens and self.whole(o.option, o.qty) != o.qty])
+        for order in working:
+            held = self.qty(order.option)
+            if order.status == "working" and not order.opens and not self.whole(order.option, held):
+                self.end(order, "cancelled")
+        for option in self.held:
+            if option in changed and self.whole(option, self.qty(option)) != self.qty(option):
+                self.log.append((self.bar, "odd-lot"))
 
     def lapse(self, order: RefOrder) -> None:
         if order.status != "working":  # it has ended with its fellow leg
@@ -446,12 +476,9 @@ class Reference(Books):
 
     def enter(self, option: Option, side: int, a: Action, tag: str) -> None:
         self.check_tradable(option)
-        last_day = None
-        if a.tif == "gtd":
-            last_day = self.today + timedelta(days=a.days)
-            over = self.bar == self.last_of_today  # no bar of that day is left
-            if last_day < self.today or (last_day == self.today and over):
-                raise Refused("OrderError")
+        last_day = self.today + timedelta(days=a.days) if a.tif == "gtd" else None
+        if last_day is not None and last_day < self.today:
+            raise Refused("OrderError")
         if a.type == "market" and a.tif != "day":
             raise Refused("OrderError")
         beyond = a.beyond if a.type == "sl" else 0
@@ -459,9 +486,11 @@ class Reference(Books):
         priced = a.verb != "straddle"
         if self.barred(option, tag):
             return
+        if last_day == self.today and self.bar == self.last_of_today:
+            raise Refused("OrderError")  # no bar of that day is left
         self.place(
             option,
-            side * a.lots * option.lot,
+            side * a.lots * self.lot(option),
             a.type,
             "entry",
             since=self.next_point(a.type),
@@ -489,7 +518,7 @@ class Reference(Books):
         for option, lots in bought + [leg for leg in legs if leg[1] < 0]:
             waits = lots < 0 and bool(bought) and not a.atomic
             since = self.next_point("limit" if a.atomic else "market")  # atomic: at an open
-            leg = self.place(option, lots * option.lot, "market", "entry", since=since,
+            leg = self.place(option, lots * self.lot(option), "market", "entry", since=since,
                              until=self.until(), tif="day", tag=a.tag, mates=mates)  # fmt: skip
             if waits:
                 leg.start_over(NEVER)
@@ -520,11 +549,11 @@ class Reference(Books):
         if "price" in given:
             order.price = self.price(order.option, a.offset, a.beyond)
         if "lots" in given:
-            order.qty = order.asked = (1 if order.buys else -1) * a.lots * order.option.lot
+            order.qty = order.asked = (1 if order.buys else -1) * a.lots * self.lot(order.option)
         order.start_over(4 * (self.bar + 1))
 
     def exit(self, option: Option) -> None:
-        qty = self.qty(option)
+        qty = self.whole(option, self.qty(option))
         on_its_way = [
             o for o in self.working()
             if o.option == option and o.kind == "exit" and o.type == "market"
@@ -535,6 +564,8 @@ class Reference(Books):
 
     def protect(self, option: Option, a: Action) -> None:
         """Put one stop, or one target, in the place of all there are of a position."""
+        if not self.whole(option, self.qty(option)):
+            return
         kind = "stop" if a.verb == "set_sl" else "target"
         for other in self.working():
             if other.option == option and other.kind == kind:
@@ -551,7 +582,8 @@ class Reference(Books):
             level = away(terms, cost, 1 if qty > 0 else -1, favourable=kind == "target")
         stops = kind == "stop"
         self.place(
-            option, -qty, "slm" if stops else "limit", kind, since=4 * (self.bar + 1), whole=True,
+            option, -self.whole(option, qty), "slm" if stops else "limit", kind, whole=True,
+            since=4 * (self.bar + 1),
             trigger=level if stops else 0, price=0 if stops else level, said=relative(terms),
         )  # fmt: skip
 
@@ -659,10 +691,12 @@ class Reference(Books):
                 name = {"slm": "sl", "trail": "trail", "limit": "target"}[order.type]
                 travels.setdefault(name, order.said)
         since = 4 * (self.bar + 1)
-        lots = qty // option.lot if qty > 0 else -(-qty // option.lot)
-        leave = self.place(option, -qty, "market", "roll", since=since, tag=tag)
+        lots = self.whole(option, qty) // self.lot(option)
+        if not lots:
+            raise Refused("OrderError")
+        leave = self.place(option, -self.whole(option, qty), "market", "roll", since=since, tag=tag)
         enter = self.place(
-            to, lots * to.lot, "market", "roll", since=since, tag=tag, opens=True,
+            to, lots * self.lot(to), "market", "roll", since=since, tag=tag, opens=True,
             until=self.until(), **travels,
         )  # fmt: skip
         leave.roll = enter.roll = Roll(leave, enter, a.keep, self.kind(option))
@@ -716,10 +750,10 @@ class Reference(Books):
         """A leg of a roll has traded."""
         if order is roll.leave:
             roll.left = left
-            lots = abs(qty) // order.option.lot
+            lots = abs(qty) // self.lot(order.option)
             if roll.enter.status == "working" and abs(qty) < abs(order.asked):
                 sign = 1 if roll.enter.buys else -1
-                roll.enter.qty = sign * lots * roll.enter.option.lot
+                roll.enter.qty = sign * lots * self.lot(roll.enter.option)
         if roll.leave.status == roll.enter.status == "filled":
             into = self.positions.get(roll.enter.option)
             if into is not None and roll.left is not None:
@@ -763,9 +797,12 @@ class Reference(Books):
         mates.given_back = True
         for fill in self.fills:
             if fill.order in mates.legs and fill.order.option.expiry >= self.expired_before:
+                qty = self.whole(fill.order.option, fill.qty)
+                if not qty:
+                    continue
                 since = 4 * (self.bar + 1)
                 self.place(
-                    fill.order.option, -fill.qty, "market", "exit", since=since,
+                    fill.order.option, -qty, "market", "exit", since=since,
                     tag=fill.order.tag,
                     opens=fill.order in mates.reduced,
                 )  # fmt: skip
@@ -793,8 +830,9 @@ class Reference(Books):
         return 2 * slip if self.starts[point // 4] < self.opened + MIN else slip
 
     def execute(self, order: RefOrder, point: int, trade: Trade) -> None:
-        open_qty, qty = self.qty(order.option), order.qty
+        open_qty, qty = self.whole(order.option, self.qty(order.option)), order.qty
         if not order.opens:  # reduce-only
+            qty = self.whole(order.option, qty)
             if open_qty * qty >= 0:
                 self.end(order, "cancelled")
                 return
@@ -845,7 +883,7 @@ class Reference(Books):
 
     def shrink(self, option: Option, closed: list[tuple[int, int]]) -> None:
         """Keep exits no larger than what they are for."""
-        open_qty = self.qty(option)
+        open_qty = self.whole(option, self.qty(option))
         for other in self.working():
             if other.option == option and not other.opens and open_qty * other.qty >= 0:
                 self.end(other, "cancelled")
@@ -859,7 +897,7 @@ class Reference(Books):
     def bracket(self, entry: RefOrder, point: int, number: int, trade: Trade) -> None:
         """Attach the exits that an entry has asked for to its fill."""
         option, fill = entry.option, self.fills[number]
-        open_qty = self.qty(option)
+        open_qty = self.whole(option, self.qty(option))
         if not entry.opens or open_qty * fill.qty <= 0:
             return
         side = 1 if fill.qty > 0 else -1

@@ -28,7 +28,7 @@ from tests.engine.reference import Reference
 from tests.engine.reference_matching import path_of
 from tests.engine.worlds import TICK, Option, World, another_future, first_sessions, worlds
 
-ROLLS = "rolled", "roll-incomplete"
+LOGGED = "rolled", "roll-incomplete", "odd-lot"
 
 # The same examples each time.
 few = settings(
@@ -58,6 +58,12 @@ def script(sim: Simulation) -> Scripted:
     return sim.strategy
 
 
+def lot(option: Option, day: date) -> int:
+    if option.relot is not None and day < option.relot[0]:
+        return option.relot[1]
+    return option.lot
+
+
 def option(world: World, name: str) -> Option:
     return next(o for o in world.options if str(o.spec) == name)
 
@@ -84,7 +90,7 @@ def test_equals_the_reference_engine(
     assert strategy.seen == ref.seen
     assert strategy.blocks == ref.blocked
     assert strategy.carried == ref.carried
-    assert [(e.bar, e.kind) for e in sim.result.log if e.kind in ROLLS] == ref.log
+    assert [(e.bar, e.kind) for e in sim.result.log if e.kind in LOGGED] == ref.log
     assert sim.result.equity().tolist() == ref.equity
     assert sim.desk.portfolio.charges == ref.charges
     assert sum(p.amount for p in sim.result.ledger) == ref.cash
@@ -311,6 +317,7 @@ def test_every_fill_is_a_trade_that_was_possible(
         if f.kind == "settlement":
             continue
         traded, order = option(world, f.contract.name), f.order
+        assert f.qty % lot(traded, sim.grid.day(f.bar)) == 0, "whole lots alone are traded"
         bar = traded.bars[f.bar]
         assert bar is not None, "nothing trades on a stale bar"
         side = 1 if f.qty > 0 else -1
@@ -386,7 +393,8 @@ def test_no_exit_fills_twice_and_nothing_is_held_that_was_not_ordered(
             closed[f.order.parent] += abs(f.qty)
             assert closed[f.order.parent] <= abs(result.fills[f.order.parent].qty)
         if f.kind in ("stop", "target") and f.order.parent is None:
-            assert f.qty == -held[name], "it is for the whole position"
+            odd = abs(held[name]) % lot(option(world, name), sim.grid.day(f.bar))
+            assert abs(f.qty) == abs(held[name]) - odd, "it is for the whole position"
         else:
             assert abs(f.qty) <= abs(f.order.qty)
         held[name] += f.qty

@@ -547,7 +547,7 @@ def test_an_atomic_combo_waits_for_all(play: Play) -> None:
     # the first is quoted: it has no bid before bar 4, where it sells at the close
     quotes = [(0, 0), (1, 9), (1, 9), (0, 9), (170, 0)]
     assert play(first, {0: both}, second, quotes=quotes).fills == [
-        (4, 0, 50, 330, "open", "entry"),
+        (4, 3, 50, 330, "close", "entry"),
         (4, 3, -50, 170, "quote", "entry"),
     ]
     never = play([200] * 8, {0: both}, [300, *[None] * 7])

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from bestbt.engine.fees import NoFees
 from bestbt.engine.grid import Grid, Session, utc_ns
-from bestbt.engine.ports import ContractSpec, Expiry, Listing, SettlementRule
+from bestbt.engine.ports import ContractSpec, Expiry, Listing, LotChange, SettlementRule
 from bestbt.engine.prices import PriceColumns, path_points
 from bestbt.testing import MemoryFeed
 from bestbt.units import MINUTE, Right
@@ -57,6 +57,7 @@ class Option:
     dead: bool = False
     quotes: tuple[Quote, ...] | None = None
     volume: tuple[int, ...] | None = None
+    relot: tuple[date, int] | None = None  # until when, exclusive, a lot was how many units
 
     @property
     def first(self) -> int | None:
@@ -156,9 +157,14 @@ def worlds(draw: st.DrawFn) -> World:
     for expiry in sorted(set(expiries)):
         left = sum(c for d, c in zip(days, counts, strict=True) if d.date <= expiry)
         lot = rng.choice((50, 50, 75))
+        later = [d.date for d in days[1:] if d.date <= expiry]
+        relot = None
+        if later and rng.random() < 0.3:
+            relot = rng.choice(later), rng.choice((25, 40, 75, 100))
         for strike in draw(st.sampled_from([(100,), (100, 105), (100, 105, 110)])):
             for right in ("CE", "PE"):
-                options.append(_option(rng, expiry, strike, right, lot, n, left, quoted))
+                option = _option(rng, expiry, strike, right, lot, n, left, quoted)
+                options.append(replace(option, relot=relot))
     halt = rng.randint(0, n), rng.choice((0, 0, 3, 9))
     options = [
         replace(o, bars=tuple(None if 0 <= i - halt[0] < halt[1] else b
@@ -256,6 +262,7 @@ class WorldMarket:
 
     def __init__(self, world: World) -> None:
         self._rule, self._monthly = world.rule, world.monthly
+        self._relots = {o.expiry: LotChange(*o.relot) for o in world.options if o.relot}
 
     def vix(self, symbol: str) -> str | None:
         return None
@@ -266,6 +273,9 @@ class WorldMarket:
 
     def expiry_kind(self, symbol: str, expiry: date) -> Literal["weekly", "monthly"]:
         return "monthly" if expiry in self._monthly else "weekly"
+
+    def lot_changes(self, symbol: str, expiry: date) -> list[LotChange]:
+        return [self._relots[expiry]] if expiry in self._relots else []
 
     def settlement(self, symbol: str, day: date) -> SettlementRule:
         how, minutes = self._rule

@@ -23,8 +23,8 @@ NAMES = (
     "start end capital final_equity pnl charges slippage_cost return_pct cagr_pct volatility_pct "
     "sharpe sortino calmar max_drawdown max_drawdown_pct max_drawdown_days return_over_maxdd "
     "trades win_rate_pct win_days_pct profit_factor expectancy exposure_pct best_day worst_day "
-    "max_losing_streak ambiguous_bars stale_waits stop_skipped large_fills estimated_settlements "
-    "rejected_orders first_minute_pnl"
+    "max_losing_streak ambiguous_bars stale_waits stop_skipped large_fills odd_lots "
+    "estimated_settlements rejected_orders first_minute_pnl"
 )
 
 
@@ -124,6 +124,7 @@ def slowly(result: Result) -> dict[str, Any]:
         "stale_waits": waits,
         "stop_skipped": 0,
         "large_fills": 0,
+        "odd_lots": 0,
         "estimated_settlements": len({f.contract for f in result.fills if f.kind == "settlement"}),
         "rejected_orders": sum("no live price" in o.reason for o in result.orders),
         "first_minute_pnl": sum(x for x, first in zip(net, firsts, strict=True) if first),
