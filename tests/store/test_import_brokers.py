@@ -142,18 +142,18 @@ def test_dirt_of_candles_is_named(store: Store, tmp_path: Path) -> None:
     report = store.import_file(file, progress=False)
     assert report.quarantined == {
         "ragged-row": 2,
-        "no-price": 3,
+        "open-missing": 2,
         "price-not-positive": 1,
         "no-trade": 1,
         "duplicate": 1,
         "at-close": 1,
         "unreadable-time": 1,
     }
-    assert report.repaired == {"extremes-mended": 1, "oi-carried": 1}
+    assert report.repaired == {"close-missing": 1, "extremes-mended": 1, "oi-carried": 1}
     samples = {f.rule: f.samples for f in report.findings}
     assert samples["ragged-row"][1] == "candle 6: nothing"
     assert samples["no-trade"][0].startswith("candle 4: ")
-    assert (report.rows, report.stored, report.balanced) == (13, 3, True)
+    assert (report.rows, report.stored, report.balanced) == (13, 4, True)
 
 
 @pytest.mark.parametrize(
