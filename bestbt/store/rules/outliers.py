@@ -49,8 +49,9 @@ def spikes(bench: Bench) -> None:
     joined = (np.diff(rows.code) == 0) & (np.diff(days) == 0)
     inner = np.zeros(len(days), dtype=bool)
     inner[1:-1] = joined[1:] & joined[:-1]
-    before, after = np.roll(rows.close, 1), np.roll(rows.open, -1)
-    high_side, low_side = np.maximum(before, after), np.minimum(before, after)
+    # what lies within the bars beside it is none: these are as wild
+    high_side = np.maximum(np.roll(rows.high, 1), np.roll(rows.high, -1))
+    low_side = np.minimum(np.roll(rows.low, 1), np.roll(rows.low, -1))
     apart = (np.roll(rows.start, -1) - np.roll(rows.start, 1)) / (2 * MINUTE)
     room = np.sqrt(np.maximum(apart, 1))
     share = np.array([_SPIKE[s.asset] for s in bench.specs])[rows.code] * room
