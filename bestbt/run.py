@@ -73,7 +73,7 @@ class Backtest(ByHand):
     warmup
         Sessions before *start* that indicators may read.
     bar
-        Length of a bar, such as `"1min"` or `"5min"`.
+        Length of a bar, such as `"1min"`, `"5min"` or, over ticks and seconds, `"1s"`.
     slippage
         None: the larger of a tick and 0.5 % of an option's price, 0.02 % of a future's or equity's
         (stops pay twice that, and so does a session's first minute). `0`, `"2ticks"`, `"0.5%"` or
@@ -346,7 +346,10 @@ class Run:
         state: str = self.state
         if state == "paused":
             at = self.progress.time
-            state += " before the first bar" if at is None else f" at {at:%Y-%m-%d %H:%M}"
+            if at is None:
+                state += " before the first bar"
+            else:
+                state += f" at {at:%Y-%m-%d %H:%M{':%S' if at.second else ''}}"
         return f"<Run {self.title}, {state}>"
 
     def _moved(self) -> None:

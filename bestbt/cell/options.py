@@ -217,7 +217,7 @@ def _bar(text: str) -> str:
     try:
         duration(text)
     except UsageError as error:
-        raise UsageError(f"--bar {text}: no duration; write it as 1min or 5min.") from error
+        raise UsageError(f"--bar {text}: no duration; write it as 1min, 5min or 15s.") from error
     return text
 
 

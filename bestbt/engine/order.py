@@ -374,7 +374,8 @@ class Fill(NamedTuple):
         return self.contract.position
 
     def __repr__(self) -> str:
+        seconds = ":%S" if self.time.second else ""
         return (
-            f"<Fill {self.time:%Y-%m-%d %H:%M} {self.side} {abs(self.qty)} {self.contract.name} "
-            f"at {self.price:.10g}, {self.kind} ({self.reason})>"
+            f"<Fill {self.time:%Y-%m-%d %H:%M{seconds}} {self.side} {abs(self.qty)} "
+            f"{self.contract.name} at {self.price:.10g}, {self.kind} ({self.reason})>"
         )

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from bestbt.engine.grid import Grid
 from bestbt.engine.prices import PriceColumns
 from bestbt.store.segments import DTYPES, OPTIONAL, Packed
-from bestbt.units import POINTS, Ordinal
+from bestbt.units import MINUTE, POINTS, Ordinal
 
 __all__ = ["Piece", "Places", "assemble"]
 
@@ -60,8 +60,11 @@ class Places:
         self._known: dict[bytes, list[tuple[int, int, Ordinal]] | None] = {}
 
     def of(self, segment: Packed) -> list[Piece] | None:
-        """Return the pieces in which a segment lies on the grid; None: its spans are cut by it."""
-        if segment.step != self._grid.step:
+        """Return the pieces in which a segment lies on the grid; None: its spans are cut by it.
+
+        Nor are there pieces of seconds: thousands of short runs are placed at once, not each.
+        """
+        if segment.step != self._grid.step or segment.step < MINUTE:
             return None
         key = segment.spans.tobytes()
         if key not in self._known:

@@ -23,14 +23,16 @@ from bestbt.engine.ports import AssetType, ContractSpec, Expiry, ExpiryKind, Lis
 from bestbt.engine.prices import PriceColumns
 from bestbt.errors import ContractNotFound, DataGap, UsageError
 from bestbt.store.assemble import Places, assemble
+from bestbt.store.coarser import longer, of_ticks
 from bestbt.store.plans import AUTO, BYTES_PER_BAR, EIGHTH, Loading, fits
 from bestbt.store.reading import Reader, Settlements, Stored
 from bestbt.store.sanitise import local_days
 from bestbt.store.segments import Bars, Packed, Segment, concatenate
 from bestbt.store.slabs import Slabs
-from bestbt.units import DAY, POINTS, Ns, Ordinal, RawPrice
+from bestbt.store.ticks import Ticks
+from bestbt.units import DAY, Ns, Ordinal, RawPrice
 
-__all__ = ["Plan", "StoreFeed", "on_grid", "plan", "union_sessions"]
+__all__ = ["Plan", "StoreFeed", "check_step", "on_grid", "plan", "union_sessions"]
 
 _AT_ONCE = 256  # contracts whose compressed prices are in memory at a time
 _CHAINS = 256  # expiries whose contracts are remembered: of all symbols those listed at a time
@@ -161,18 +163,42 @@ def _live_days(
 ) -> set[date]:
     found: set[int] = set()
     for contract in stored:
-        for segment in reader.segments(contract, sessions[0].open, sessions[-1].close):
-            _check_step(contract.spec, segment, step)
-            found |= set(np.unique(local_days(segment.bars().starts, reader.tz)).tolist())
+        first, last = sessions[0].open, sessions[-1].close
+        segments = reader.segments(contract, first, last)
+        check_step(reader, contract, segments, sessions, step)
+        found |= reader.tick_days(contract, first, last)
+        for segment in segments:
+            if _makes(segment, step):
+                found |= set(np.unique(local_days(segment.bars().starts, reader.tz)).tolist())
     return {date.fromordinal(_EPOCH + day) for day in found}
 
 
-def _check_step(spec: ContractSpec, segment: Segment | Packed, step: Ns) -> None:
-    if segment.step > step or step % segment.step:
-        raise DataGap(
-            f"{spec} is stored in bars of {segment.step / 1e9:g} s; bars of {step / 1e9:g} s "
-            "cannot be made of them. Ask for a multiple."
-        )
+def check_step(
+    reader: Reader,
+    contract: Stored,
+    segments: Sequence[Segment | Packed],
+    sessions: Sequence[Session],
+    step: Ns,
+) -> None:
+    """Refuse bars that are too long for a grid's, on days of it that have no ticks.
+
+    A longer bar under shorter ones would show its close before it was there, or nothing new.
+    """
+    coarse = [segment for segment in segments if not _makes(segment, step)]
+    if not coarse:
+        return
+    days = {s.day.toordinal() - _EPOCH for s in sessions}
+    days -= reader.tick_days(contract, sessions[0].open, sessions[-1].close)
+    for segment in coarse:
+        here = days & set(local_days(segment.spans[:, 0], reader.tz).tolist())
+        if here:
+            finer = step < segment.step
+            raise DataGap(
+                f"{contract.spec} is stored in bars of {segment.step / 1e9:g} s on "
+                f"{date.fromordinal(_EPOCH + min(here))}; bars of {step / 1e9:g} s cannot be made "
+                "of them. Ask for a multiple"
+                + (f", or import seconds or ticks of {contract.spec}." if finer else ".")
+            )
 
 
 def _before(
@@ -222,66 +248,48 @@ def _ordinals(segment: Segment, grid: Grid) -> npt.NDArray[np.int64]:
     return at
 
 
-def on_grid(segments: Sequence[Segment], grid: Grid) -> tuple[npt.NDArray[np.int64], Bars] | None:
+def _makes(segment: Segment | Packed, step: Ns) -> bool:
+    """Whether bars of a length can be made of a segment's."""
+    return segment.step <= step and step % segment.step == 0
+
+
+def on_grid(
+    segments: Sequence[Segment], grid: Grid, ticks: Sequence[Ticks] = ()
+) -> tuple[npt.NDArray[np.int64], Bars] | None:
     """Return the live bars that lie on a grid and their ordinals; longer bars are made of them.
 
-    None when there are none.
+    A bar that ticks make stands before a stored one. Segments whose bars are too long are left
+    out. None when there are no bars.
     """
-    bars_of, ordinals_of = [], []
+    found: list[tuple[npt.NDArray[np.int64], Bars]] = []
     for segment in segments:
         if segment.step == grid.step:
             at = _ordinals(segment, grid)
             live, all_there = segment.live, bool(segment.live.all() and (at >= 0).all())
             mask = slice(None) if all_there else live & (at >= 0)
-            bars, ordinals = segment.dense.take(mask), at[mask]
-        else:
+            found.append((at[mask], segment.dense.take(mask)))
+        elif _makes(segment, grid.step):
             bars = segment.bars()
             at = np.searchsorted(grid.starts, bars.starts, side="right") - 1
             inside = (at >= 0) & (bars.starts < grid.starts[np.maximum(at, 0)] + grid.step)
-            ordinals, bars = _longer(at[inside], bars.take(inside), grid)
-        if len(ordinals):
-            bars_of.append(bars)
-            ordinals_of.append(ordinals)
-    if not bars_of:
+            found.append(longer(at[inside], bars.take(inside), grid))
+    stored = _joined(found)
+    finer = _joined([of_ticks(day, grid) for day in ticks])
+    if stored is None or finer is None:
+        return stored or finer
+    kept = ~np.isin(stored[0], finer[0], assume_unique=True)
+    ordinals = np.concatenate((stored[0][kept], finer[0]))
+    order = np.argsort(ordinals, kind="stable")
+    return ordinals[order], concatenate([stored[1].take(kept), finer[1]]).take(order)
+
+
+def _joined(
+    found: Sequence[tuple[npt.NDArray[np.int64], Bars]],
+) -> tuple[npt.NDArray[np.int64], Bars] | None:
+    parts = [part for part in found if len(part[0])]
+    if not parts:
         return None
-    return np.concatenate(ordinals_of), concatenate(bars_of)
-
-
-def _longer(
-    at: npt.NDArray[np.int64], bars: Bars, grid: Grid
-) -> tuple[npt.NDArray[np.int64], Bars]:
-    """Join the bars of each longer bar; which extreme came first is known from them."""
-    if not len(at):
-        return at, bars
-    heads = np.flatnonzero(np.diff(at, prepend=-1))
-    tails = np.append(heads[1:], len(at)) - 1
-    points = bars.points.reshape(-1, POINTS)
-    high = np.maximum.reduceat(points.max(axis=1), heads)
-    low = np.minimum.reduceat(points.min(axis=1), heads)
-    size = np.diff(np.append(heads, len(at)))
-    number = np.arange(points.size).reshape(points.shape)
-    late = points.size
-    is_high = points == np.repeat(high, size)[:, None]
-    is_low = points == np.repeat(low, size)[:, None]
-    high_at = np.minimum.reduceat(np.where(is_high, number, late).min(axis=1), heads)
-    low_at = np.minimum.reduceat(np.where(is_low, number, late).min(axis=1), heads)
-    high_first = high_at < low_at
-    made = np.stack(
-        (
-            points[heads, 0],
-            np.where(high_first, high, low),
-            np.where(high_first, low, high),
-            points[tails, 3],
-        ),
-        axis=1,
-    )
-    last: dict[str, Any] = {
-        name: None if (v := getattr(bars, name)) is None else v[tails]
-        for name in ("oi", "bid", "ask")
-    }
-    volume = None if bars.volume is None else np.add.reduceat(bars.volume, heads)
-    ordinals = at[heads]
-    return ordinals, Bars(grid.starts[ordinals], made.ravel().astype(np.int32), volume, **last)
+    return np.concatenate([at for at, _ in parts]), concatenate([bars for _, bars in parts])
 
 
 class StoreFeed:
@@ -325,6 +333,7 @@ class StoreFeed:
         self._stored: dict[ContractSpec, Stored] = {}
         self._most: dict[str, dict[date, int]] = {}
         self._alone: Counter[tuple[str, date]] = Counter()  # options read one by one
+        self._ticked = reader.ticked()
 
     @property
     def remarks(self) -> list[str]:
@@ -501,14 +510,15 @@ class StoreFeed:
 
     def _columns(self, contract: Stored, packed: Sequence[Packed]) -> PriceColumns | None:
         """Return the prices of a contract on the grid."""
-        grid, spec = self._grid, contract.spec
-        for segment in packed:
-            _check_step(spec, segment, grid.step)
+        grid, spec, ticks = self._grid, contract.spec, []
+        if spec.asset in self._ticked:
+            ticks = self._reader.ticks(contract, grid.time(0), grid.time(grid.n - 1))
+        check_step(self._reader, contract, packed, grid.sessions, grid.step)
         end = self._end(spec.expiry)
         pieces = [self._places.of(segment) for segment in packed]
-        if None not in pieces:
+        if None not in pieces and not ticks:
             return assemble([p for some in pieces for p in some or ()], end, spec.scale)
-        found = on_grid([segment.decode() for segment in packed], grid)
+        found = on_grid([segment.decode() for segment in packed], grid, ticks)
         if found is None:
             return None
         ordinals, bars = found

@@ -26,13 +26,15 @@ from bestbt.markets.india import SYMBOLS, exchange_of
 from bestbt.store.sanitise import Calendar, local_days
 from bestbt.store.schema import KINDS, FuturesSettlement, Import, IndexClose, Kind
 from bestbt.store.segments import Packed, Segment
-from bestbt.units import Ns, RawPrice, Right
+from bestbt.store.ticks import Ticks, unpack_ticks
+from bestbt.units import DAY, Ns, RawPrice, Right
 
 __all__ = [
     "Identity",
     "Reader",
     "Settlements",
     "Stored",
+    "day_of",
     "exchange_for",
     "identity",
     "month_of",
@@ -67,6 +69,11 @@ def month_of(time: Ns, tz: str) -> Ns:
     """
     day = np.datetime64(int(local_days(np.array([time]), tz)[0]), "D")
     return int(day.astype("datetime64[M]").astype("datetime64[ns]").astype(np.int64))
+
+
+def day_of(time: Ns, tz: str) -> Ns:
+    """Return the key of the day's ticks that hold a time: its local date, as UTC."""
+    return int(local_days(np.array([time]), tz)[0]) * DAY
 
 
 def exchange_for(symbol: str) -> str:
@@ -205,6 +212,37 @@ class Reader:
         asked = select(table.c.t0, table.c.step).where(table.c.contract_id == contract.id)
         return {row["t0"]: row["step"] for row in self._rows(asked)}
 
+    def ticked(self) -> frozenset[AssetType]:
+        """Return the kinds of contract that have any ticks: most stores have none."""
+        return frozenset(
+            asset
+            for asset, kind in KINDS.items()
+            if self._rows(select(kind.ticks.c.contract_id).limit(1))
+        )
+
+    def tick_days(self, contract: Stored, start: Ns, end: Ns) -> set[int]:
+        """Local days from one time to another that have ticks, counted from 1970."""
+        table = KINDS[contract.spec.asset].ticks
+        asked = select(table.c.t0).where(
+            table.c.contract_id == contract.id,
+            table.c.t0.between(day_of(start, self.tz), day_of(end, self.tz)),
+        )
+        return {row["t0"] // DAY for row in self._rows(asked)}
+
+    def ticks(self, contract: Stored, start: Ns, end: Ns) -> list[Ticks]:
+        """Decoded ticks of the days that touch two times; `StoreCorrupt` if damaged."""
+        first, last = (day_of(time, self.tz) // DAY for time in (start, end))
+        return self.ticks_on(contract, first, last)
+
+    def ticks_on(self, contract: Stored, first: int, last: int) -> list[Ticks]:
+        """Return the same of local days, counted from 1970, both included."""
+        table = KINDS[contract.spec.asset].ticks
+        asked = select(table).where(
+            table.c.contract_id == contract.id, table.c.t0.between(first * DAY, last * DAY)
+        )
+        rows = self._rows(asked.order_by(table.c.t0))
+        return [unpack_ticks(row, f"{contract.spec} on {_date(row['t0'])}") for row in rows]
+
     def closes(self, symbol: str) -> dict[date, RawPrice]:
         """Official closes of an index."""
         table = KINDS["index"].contracts
@@ -255,25 +293,45 @@ class Reader:
             .group_by(name, per_contract.c.step)
             .order_by(name, per_contract.c.step)
         )
-        return self._rows(asked)
+        return [*self._tick_coverage(kind), *self._rows(asked)]
+
+    def _tick_coverage(self, kind: Kind) -> list[Mapping[str, Any]]:
+        """Return the same of ticks, whose bars have no length."""
+        contracts, ticks = kind.contracts, kind.ticks
+        name = _symbol(contracts)
+        asked = (
+            select(
+                name.label("symbol"),
+                func.count(ticks.c.contract_id.distinct()).label("contracts"),
+                func.sum(ticks.c.ticks).label("rows"),
+                func.min(ticks.c.first).label("first"),
+                func.max(ticks.c.last).label("last"),
+                func.max(contracts.c.synthetic.cast(Integer)).label("synthetic"),
+            )
+            .join(contracts, contracts.c.contract_id == ticks.c.contract_id)
+            .group_by(name)
+            .order_by(name)
+        )
+        return [{**row, "step": 0} for row in self._rows(asked)]
 
     def digests(self, kind: Kind, symbols: Iterable[str], start: Ns, end: Ns) -> list[str]:
         """One line per segment of these symbols: whose it is, its terms and its content."""
-        contracts, segments = kind.contracts, kind.segments
+        contracts, named = kind.contracts, list(symbols)
         first, last = month_of(start, self.tz), month_of(end, self.tz)
-        asked = (
-            select(contracts, segments.c.t0, segments.c.digest)
-            .join(segments, contracts.c.contract_id == segments.c.contract_id)
-            .where(
-                _symbol(contracts).in_(list(symbols)), segments.c.t0 >= first, segments.c.t0 <= last
-            )
-        )
         lines = []
-        for row in self._rows(asked):
-            spec = _stored(kind.asset, row).spec
-            lines.append(
-                f"{spec.exchange} {spec} {spec.lot} {spec.tick} {row['t0']} {row['digest']}"
+        for table, what, until in (
+            (kind.segments, "", last),
+            (kind.ticks, "ticks ", month_of(last + 45 * DAY, self.tz) - 1),
+        ):
+            asked = (
+                select(contracts, table.c.t0, table.c.digest)
+                .join(table, contracts.c.contract_id == table.c.contract_id)
+                .where(_symbol(contracts).in_(named), table.c.t0.between(first, until))
             )
+            for row in self._rows(asked):
+                spec = _stored(kind.asset, row).spec
+                terms = f"{spec.exchange} {spec} {spec.lot} {spec.tick}"
+                lines.append(f"{what}{terms} {row['t0']} {row['digest']}")
         return sorted(lines)
 
 
@@ -293,6 +351,10 @@ def _segments_asked(kind: Kind) -> Select[Any]:
 
 def _month(t0: Ns) -> str:
     return str(np.datetime64(t0, "ns").astype("datetime64[M]"))
+
+
+def _date(t0: Ns) -> str:
+    return str(np.datetime64(t0, "ns").astype("datetime64[D]"))
 
 
 def _stored(asset: AssetType, row: Mapping[str, Any]) -> Stored:

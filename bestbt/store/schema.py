@@ -3,7 +3,8 @@
     options_contract ─┐
     futures_contract  ├─ one row per contract ──< *_segment   a month of its bars, compressed
     equity_contract   │
-    index_contract   ─┘──< index_close   official closes, for settlement
+    index_contract   ─┘──< *_ticks       a day of its ticks, compressed
+    index_contract    ──< index_close   official closes, for settlement
     futures_contract  ──< futures_settlement   the price of each day at which it was settled
     imports              one row per imported file, with its quality report
        └──< quarantine      rows of it that were not stored, with the reason
@@ -38,20 +39,25 @@ from bestbt.engine.ports import AssetType
 __all__ = [
     "BLOBS",
     "KINDS",
+    "TICK_BLOBS",
     "VERSION",
     "Base",
     "EquityContract",
     "EquitySegment",
+    "EquityTicks",
     "FuturesContract",
     "FuturesSegment",
     "FuturesSettlement",
+    "FuturesTicks",
     "Import",
     "IndexClose",
     "IndexContract",
     "IndexSegment",
+    "IndexTicks",
     "Kind",
     "OptionsContract",
     "OptionsSegment",
+    "OptionsTicks",
     "Quarantine",
     "Run",
     "RunFill",
@@ -64,6 +70,7 @@ __all__ = [
 
 VERSION = 1
 BLOBS = ("spans", "points", "live", "volume", "oi", "bid", "ask")
+TICK_BLOBS = ("times", "price", "volume", "oi", "bid", "ask")
 
 
 class Base(DeclarativeBase):
@@ -212,6 +219,82 @@ class IndexSegment(_Segment):
     """A month of an index."""
 
     __tablename__ = "index_segment"
+
+    @declared_attr
+    def contract_id(cls) -> Mapped[int]:
+        """Return the contract it belongs to."""
+        return mapped_column(ForeignKey("index_contract.contract_id"), primary_key=True)
+
+
+# --- ticks -------------------------------------------------------------------------------------
+
+
+class _Ticks(Base):
+    """One day of one contract's ticks, in order; several may have the same time."""
+
+    __abstract__ = True
+    t0: Mapped[int] = mapped_column(BigInteger, primary_key=True)  # the local day, 00:00 UTC
+    ticks: Mapped[int]
+    first: Mapped[int] = mapped_column(BigInteger)  # time of the first tick
+    last: Mapped[int] = mapped_column(BigInteger)  # time of the last tick
+    codec: Mapped[str] = mapped_column(String(40))
+    digest: Mapped[str] = mapped_column(String(32))
+    times_crc: Mapped[int] = mapped_column(BigInteger)
+    price_crc: Mapped[int] = mapped_column(BigInteger)
+    times: Mapped[bytes]  # int64, ns since the tick before; the first since t0
+    price: Mapped[bytes]  # int32; 0 where nothing was traded yet that day
+
+
+class _QuotedTicks(_Ticks):
+    __abstract__ = True
+    totals: Mapped[bool]  # whether volume is the day's so far, or each tick's own
+    volume_crc: Mapped[int | None] = mapped_column(BigInteger)
+    oi_crc: Mapped[int | None] = mapped_column(BigInteger)
+    bid_crc: Mapped[int | None] = mapped_column(BigInteger)
+    ask_crc: Mapped[int | None] = mapped_column(BigInteger)
+    volume: Mapped[bytes | None]
+    oi: Mapped[bytes | None]
+    bid: Mapped[bytes | None]
+    ask: Mapped[bytes | None]
+
+
+class OptionsTicks(_QuotedTicks):
+    """A day of an option."""
+
+    __tablename__ = "options_ticks"
+
+    @declared_attr
+    def contract_id(cls) -> Mapped[int]:
+        """Return the contract it belongs to."""
+        return mapped_column(ForeignKey("options_contract.contract_id"), primary_key=True)
+
+
+class FuturesTicks(_QuotedTicks):
+    """A day of a future."""
+
+    __tablename__ = "futures_ticks"
+
+    @declared_attr
+    def contract_id(cls) -> Mapped[int]:
+        """Return the contract it belongs to."""
+        return mapped_column(ForeignKey("futures_contract.contract_id"), primary_key=True)
+
+
+class EquityTicks(_QuotedTicks):
+    """A day of a share."""
+
+    __tablename__ = "equity_ticks"
+
+    @declared_attr
+    def contract_id(cls) -> Mapped[int]:
+        """Return the contract it belongs to."""
+        return mapped_column(ForeignKey("equity_contract.contract_id"), primary_key=True)
+
+
+class IndexTicks(_Ticks):
+    """A day of an index."""
+
+    __tablename__ = "index_ticks"
 
     @declared_attr
     def contract_id(cls) -> Mapped[int]:
@@ -414,6 +497,7 @@ class Kind:
     asset: AssetType
     contracts: Table
     segments: Table
+    ticks: Table
     hours: str
 
     @property
@@ -422,14 +506,14 @@ class Kind:
         return BLOBS[:3] if self.asset == "index" else BLOBS
 
 
-def _kind(asset: AssetType, contract: type[Base], segment: type[Base], hours: str) -> Kind:
-    tables = Base.metadata.tables
-    return Kind(asset, tables[contract.__tablename__], tables[segment.__tablename__], hours)
+def _kind(asset: AssetType, hours: str, *classes: type[Base]) -> Kind:
+    contracts, segments, ticks = (Base.metadata.tables[c.__tablename__] for c in classes)
+    return Kind(asset, contracts, segments, ticks, hours)
 
 
 KINDS: dict[AssetType, Kind] = {
-    "index": _kind("index", IndexContract, IndexSegment, "index"),
-    "equity": _kind("equity", EquityContract, EquitySegment, "index"),
-    "future": _kind("future", FuturesContract, FuturesSegment, "derivatives"),
-    "option": _kind("option", OptionsContract, OptionsSegment, "derivatives"),
+    "index": _kind("index", "index", IndexContract, IndexSegment, IndexTicks),
+    "equity": _kind("equity", "index", EquityContract, EquitySegment, EquityTicks),
+    "future": _kind("future", "derivatives", FuturesContract, FuturesSegment, FuturesTicks),
+    "option": _kind("option", "derivatives", OptionsContract, OptionsSegment, OptionsTicks),
 }

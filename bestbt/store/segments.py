@@ -6,6 +6,9 @@ Inside, a segment is dense: in every session with a live bar all bars exist from
 one to the last, and a stale one repeats the last live close with no volume. So no time column
 is stored, only `spans`: where a run of bars starts and how many there are. Spans and not the
 session tables say what a segment's bars are: it decodes the same when the tables learn more.
+
+Seconds are mostly absent. A segment of bars shorter than a minute has live bars alone, in many
+short runs, and packs its spans too.
 """
 
 from __future__ import annotations
@@ -23,12 +26,13 @@ from numcodecs import Blosc
 from bestbt.engine.prices import PriceColumns
 from bestbt.errors import StoreCorrupt, UsageError
 from bestbt.store.schema import BLOBS
-from bestbt.units import POINTS, Ns
+from bestbt.units import MINUTE, POINTS, Ns
 
 __all__ = [
     "CODEC",
     "DTYPES",
     "OPTIONAL",
+    "RUNS_CODEC",
     "Bars",
     "Packed",
     "Segment",
@@ -40,6 +44,7 @@ __all__ = [
 ]
 
 CODEC = "bars/blosc-lz4-5-shuffle"
+RUNS_CODEC = "runs/blosc-lz4-5-shuffle"
 _BLOSC = Blosc(cname="lz4", clevel=5, shuffle=Blosc.SHUFFLE)
 DTYPES = {"spans": "<i8", "points": "<i4", "live": "|u1", "volume": "<i8", "oi": "<i8"}
 DTYPES |= {"bid": "<i4", "ask": "<i4"}
@@ -147,8 +152,9 @@ def pack(bars: Bars, session_bars: _I64, step: Ns) -> dict[str, Any]:
     step
         Length of a bar.
     """
+    runs = step < MINUTE
     low, high = np.searchsorted(session_bars, (bars.starts[0], bars.starts[-1] + 1))
-    starts = session_bars[low:high]
+    starts = bars.starts if runs else session_bars[low:high]
     at = np.minimum(np.searchsorted(starts, bars.starts), max(len(starts) - 1, 0))
     if not len(starts) or not np.array_equal(starts[at], bars.starts):
         starts = np.union1d(starts, bars.starts)  # bars of a session that the tables lack now
@@ -179,7 +185,7 @@ def pack(bars: Bars, session_bars: _I64, step: Ns) -> dict[str, Any]:
         "step": step,
         "bars": len(starts),
         "live_bars": len(bars),
-        "codec": CODEC,
+        "codec": RUNS_CODEC if runs else CODEC,
     }
     digest = hashlib.blake2b(digest_size=16)
     for name, array in arrays.items():
@@ -188,7 +194,10 @@ def pack(bars: Bars, session_bars: _I64, step: Ns) -> dict[str, Any]:
             continue
         raw = np.ascontiguousarray(array, dtype=DTYPES[name])
         digest.update(name.encode() + raw.tobytes())
-        row[name] = raw.tobytes() if name == "spans" else bytes(_BLOSC.encode(raw.ravel()))
+        if name == "spans" and runs:
+            raw = np.diff(raw, axis=0, prepend=0)
+        plain = name == "spans" and not runs
+        row[name] = raw.tobytes() if plain else bytes(_BLOSC.encode(raw.ravel()))
         row[f"{name}_crc"] = zlib.crc32(row[name])
     row["digest"] = digest.hexdigest()
     return row
@@ -221,10 +230,14 @@ class Packed:
             if blob is None or zlib.crc32(blob) != crc:
                 raise _corrupt(where, name, "fails its checksum")
             blobs[name] = blob
-        if row["codec"] != CODEC:
+        if row["codec"] not in (CODEC, RUNS_CODEC):
             raise _corrupt(where, "codec", f"is {row['codec']!r}, unknown to this version")
         n = int(row["bars"])
-        spans = np.frombuffer(blobs.pop("spans"), dtype=DTYPES["spans"]).reshape(-1, 2)
+        runs, raw = row["codec"] == RUNS_CODEC, blobs.pop("spans")
+        spans = np.frombuffer(_BLOSC.decode(raw) if runs else raw, dtype=DTYPES["spans"])
+        spans = spans.reshape(-1, 2)
+        if runs:
+            spans = np.cumsum(spans, axis=0)
         bits = np.frombuffer(_BLOSC.decode(blobs.pop("live")), dtype=np.uint8)
         live = np.unpackbits(bits, count=n).view(np.bool_)
         sizes = {k: _unpacked(b) // np.dtype(DTYPES[k]).itemsize for k, b in blobs.items()}

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 import pandas as pd
-from sqlalchemy import Engine, select
+from sqlalchemy import Engine, inspect, select
 
 from bestbt.engine.grid import Grid, duration
 from bestbt.engine.ports import ContractSpec
@@ -26,7 +26,7 @@ from bestbt.progress import progress_bar
 from bestbt.store import importers, quarantine
 from bestbt.store.dialects import connect, locate, upsert, writing
 from bestbt.store.export import write_export
-from bestbt.store.feed import Plan, StoreFeed, on_grid, plan, union_sessions
+from bestbt.store.feed import Plan, StoreFeed, check_step, on_grid, plan, union_sessions
 from bestbt.store.official import OfficialCloses
 from bestbt.store.plans import allowed_memory, parse_loading
 from bestbt.store.quality import QualityReport
@@ -34,10 +34,12 @@ from bestbt.store.reading import Reader, Stored, month_of
 from bestbt.store.run_writer import RunWriter
 from bestbt.store.runs import StoredRun, delete_run, list_runs, open_run
 from bestbt.store.sanitise import Calendar, Sheet, local_days, sanitise
-from bestbt.store.schema import KINDS, VERSION, Base, FuturesSettlement, Import, StoreInfo
+from bestbt.store.schema import KINDS, VERSION, Base, Import, StoreInfo
 from bestbt.store.segments import Bars
 from bestbt.store.sheet import Units
 from bestbt.store.slabs import Slabs
+from bestbt.store.tick_rules import TickSheet, sanitise_ticks
+from bestbt.store.ticks import Ticks
 from bestbt.store.writer import Importing, earlier_import
 from bestbt.units import DAY, MINUTE, POINTS, SECOND, Ns
 
@@ -126,17 +128,15 @@ class Store:
         with engine.connect() as connection:
             asked = select(table.c.value).where(table.c.name == "version")
             version = connection.execute(asked).scalar()
+            complete = Base.metadata.tables.keys() <= set(inspect(connection).get_table_names())
         if version != str(VERSION):
             raise UsageError(
                 f"{engine.url.database} has tables of version {version}; this bestbt reads version "
                 f"{VERSION}. Use the bestbt that made it, or another path."
             )
-        if not fresh:  # a store from before there were settlement prices
-            with engine.connect() as connection:
-                added = connection.dialect.has_table(connection, FuturesSettlement.__tablename__)
-            if not added:
-                with writing(engine).begin() as connection:
-                    Base.metadata.create_all(connection)
+        if not complete:  # made before there were ticks, or settlement prices: it gets the tables
+            with writing(engine).begin() as connection:
+                Base.metadata.create_all(connection)
         return store
 
     def close(self) -> None:
@@ -216,7 +216,8 @@ class Store:
             charts), `"daily-candles"`, `"lean"` (a zip or a folder of zips), `"bestbt-export"`,
             `"chain-snapshots"` (a folder or archive of pages), `"index-closes"` (official closes by
             day, CSV), `"end-of-day"` (the exchange's bhavcopy or market activity report: settlement
-            prices, closes of expiry days; CSV or zip).
+            prices, closes of expiry days; CSV or zip), `"depth-ticks"` (a broker's ticks, a Python
+            dict a line), `"gdfl-seconds"`, `"truedata-seconds"`.
         symbol
             Name of the instrument, for a file of one that names none or a wrong one.
         progress
@@ -230,7 +231,8 @@ class Store:
             stores an index whose level is far from what is stored of it; `day="2025-11-14"` says of
             which day a market activity report is; `tz="UTC"` says whose clock the times show
             (default: the exchange's, or what the file says); `volume="lots"` and `oi="lots"` say
-            that these are counted in lots (`"units"`: that they are not, whatever they look like).
+            that these are counted in lots (`"units"`: that they are not, whatever they look like);
+            `volumes="total"` or `"each"` says of ticks what their volume is (default: seen).
             A vendor's format may have others: see "Importing your data" in the documentation.
 
         Returns
@@ -438,6 +440,8 @@ class Store:
                 days = closes.write_all(read, file, how.check_level)
                 given = sum(tx.lots(*lot) for lot in read.lots if not self.synthetic(lot.symbol))
                 report.add("noted", "lot-given", given)
+            elif isinstance(read, TickSheet):
+                days = self._write_ticks(tx, closes, read, how, tell)
             else:
                 days = self._write_bars(tx, closes, read, how, tell)
             if not days and not given:
@@ -445,7 +449,7 @@ class Store:
             report.add("noted", "replaced", tx.replaced)
             if days:
                 report.start, report.end = min(days), max(days)
-            if isinstance(read, Sheet):
+            if isinstance(read, Sheet | TickSheet):
                 report.count_bounded()
             tx.report = report
             if watch is not None:
@@ -453,6 +457,32 @@ class Store:
         if specs is not None:
             specs |= closes.contracts
         return report
+
+    def _write_ticks(
+        self,
+        tx: Importing,
+        official: OfficialCloses,
+        sheet: TickSheet,
+        how: _How,
+        tell: Tell,
+    ) -> list[str]:
+        """Write ticks as they come; return the first and last time of each contract."""
+        times: list[str] = []
+        for done, (spec, ticks) in enumerate(sanitise_ticks(sheet, self._calendar)):
+            if how.check_level and spec.expiry is None:
+                points = np.repeat(ticks.price, POINTS)
+                self._check_level(spec, ticks.times, points, how.symbol)
+            columns = (ticks.volume, ticks.oi, ticks.bid, ticks.ask)
+            try:
+                tx.write_ticks(spec, ticks.times, ticks.price, *columns, totals=ticks.totals)
+            except UsageError as error:  # of another source than those stored
+                raise ImportRefused(f"{sheet.report.file}: {error}") from None
+            times += [self._local(int(ticks.times[i])) for i in (0, -1)]
+            official.contracts.add(spec)
+            sheet.report.tell_stored(spec, len(ticks))
+            tell(done + 1, len(sheet.specs), str(spec))
+        sheet.report.add("noted", "tick-known", tx.known)
+        return times
 
     def _write_bars(
         self,
@@ -675,7 +705,7 @@ class Store:
         """Return what is stored: symbol, kind, start, end, bar, contracts, rows, synthetic.
 
         *start* and *end* are the first and last bar's start, exchange local time; *rows* counts
-        live bars.
+        live bars. Ticks have the bar `tick`.
         """
         columns = ["symbol", "kind", "start", "end", "bar", "contracts", "rows", "synthetic"]
         rows = [
@@ -746,9 +776,13 @@ class Store:
         return found.hexdigest()
 
     def prices(
-        self, symbol: str, start: Day | None = None, end: Day | None = None, bar: str = "1min"
+        self,
+        symbol: str,
+        start: Day | None = None,
+        end: Day | None = None,
+        bar: str | None = "1min",
     ) -> pd.DataFrame:
-        """Return the live bars of one contract, for looking.
+        """Return the live bars of one contract, or its ticks, for looking.
 
         Parameters
         ----------
@@ -757,18 +791,21 @@ class Store:
         start, end
             Days, both included; default: all that is stored.
         bar
-            Length of the bars returned, a multiple of those stored.
+            Length of the bars returned, a multiple of those stored. None: the ticks as they are.
 
         Returns
         -------
         DataFrame
             open, high, low, close in currency; volume, oi, bid, ask where stored. Indexed by the
-            bar's start, exchange local time.
+            bar's start, exchange local time. Of ticks: price (NaN before the day's first trade),
+            volume (each tick's own) and the rest.
         """
         found = self._find(symbol)
         low, high = self._outer(found)
         first = max(_day(start), low) if start is not None else low
         last = min(_day(end), high) if end is not None else high
+        if bar is None:
+            return self._ticks(found, first, last)
         step = duration(bar)
         hours = KINDS[found.spec.asset].hours
         sessions = self._calendar.between(hours, first, last) if first <= last else []
@@ -776,9 +813,9 @@ class Store:
             raise DataGap(f"{symbol} is stored from {low} to {high}; ask for days inside.")
         grid = Grid(union_sessions(sessions, ()), step, self.market.tz)
         segments = self._reader.segments(found, grid.time(0), grid.time(grid.n - 1))
-        if any(s.step > step or step % s.step for s in segments):
-            raise DataGap(f"{symbol} is stored in bars of {_bar(segments[0].step)}, not of {bar}.")
-        bars = on_grid(segments, grid)
+        ticks = self._reader.ticks(found, grid.time(0), grid.time(grid.n - 1))
+        check_step(self._reader, found, segments, sessions, step)
+        bars = on_grid(segments, grid, ticks)
         table: dict[str, Any] = {}
         names = ("open", "high", "low", "close")
         if bars is None:
@@ -789,13 +826,28 @@ class Store:
             quads = bars[1].points.reshape(-1, POINTS) / found.spec.scale
             columns = (quads[:, 0], quads.max(axis=1), quads.min(axis=1), quads[:, 3])
             table = dict(zip(names, columns, strict=True))
-            for name in ("volume", "oi"):
-                if (values := getattr(bars[1], name)) is not None:
-                    table[name] = values
-            for name in ("bid", "ask"):
-                if (values := getattr(bars[1], name)) is not None:
-                    table[name] = np.where(values > 0, values / found.spec.scale, np.nan)
-        index = pd.DatetimeIndex(starts, tz="UTC").tz_convert(self.market.tz).rename("time")
+            table |= _beside(bars[1], found.spec.scale)
+        return self._frame(table, starts)
+
+    def _ticks(self, found: Stored, first: date, last: date) -> pd.DataFrame:
+        """Return the ticks of a contract between two days, both included."""
+        days = self._reader.ticks_on(found, first.toordinal() - _EPOCH, last.toordinal() - _EPOCH)
+        if not days:
+            raise DataGap(
+                f"{found.spec} has no ticks from {first} to {last}; "
+                '`store.coverage()` shows what is stored, bar="1min" bars of it.'
+            )
+        parts = []
+        for day in days:
+            price = np.where(day.price > 0, day.price / found.spec.scale, np.nan)
+            columns: dict[str, Any] = {"price": price} | _beside(day, found.spec.scale)
+            if day.volume is not None:
+                columns["volume"] = day.quantity
+            parts.append(self._frame(columns, day.times))
+        return pd.concat(parts)
+
+    def _frame(self, table: Mapping[str, Any], times: Any) -> pd.DataFrame:
+        index = pd.DatetimeIndex(times, tz="UTC").tz_convert(self.market.tz).rename("time")
         return pd.DataFrame(table, index=index)
 
     def export(
@@ -981,6 +1033,17 @@ class Store:
         return f"{self._stamp(time):%Y-%m-%d %H:%M}"
 
 
+def _beside(rows: Bars | Ticks, scale: int) -> dict[str, Any]:
+    """Return the columns beside prices that there are; quotes in currency, NaN where missing."""
+    table: dict[str, Any] = {}
+    for name in ("volume", "oi", "bid", "ask"):
+        values = getattr(rows, name)
+        if values is not None:
+            quote = name in ("bid", "ask")
+            table[name] = np.where(values > 0, values / scale, np.nan) if quote else values
+    return table
+
+
 def _day(value: Day) -> date:
     if isinstance(value, datetime):
         return value.date()
@@ -1000,6 +1063,8 @@ def _units(name: str, given: Any) -> Units | None:
 
 
 def _bar(step: Ns) -> str:
+    if not step:
+        return "tick"
     for size, name in ((DAY, "d"), (60 * MINUTE, "h"), (MINUTE, "min"), (SECOND, "s")):
         if step % size == 0 and (size != 60 * MINUTE or step > size):
             return f"{step // size}{name}"

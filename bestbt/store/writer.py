@@ -18,7 +18,7 @@ from bestbt.store.dialects import upsert
 from bestbt.store.quality import QualityReport
 from bestbt.store.quarantine import keep
 from bestbt.store.reading import Identity, exchange_for, identity, stored_contracts
-from bestbt.store.sanitise import Calendar, local_days
+from bestbt.store.sanitise import Calendar, local_days, reason_outside
 from bestbt.store.schema import (
     KINDS,
     FuturesSettlement,
@@ -27,7 +27,8 @@ from bestbt.store.schema import (
     Kind,
 )
 from bestbt.store.segments import Bars, checked, merge, pack, unpack
-from bestbt.units import MINUTE, Ns, RawPrice
+from bestbt.store.ticks import Ticks, checked_ticks, merge_ticks, pack_ticks, unpack_ticks
+from bestbt.units import DAY, MINUTE, Ns, RawPrice
 
 __all__ = ["Importing", "earlier_import"]
 
@@ -50,6 +51,11 @@ class _Known:
     def __init__(self, id_: int, lot: int, first: Ns | None, last: Ns | None, fresh: bool) -> None:
         self.id, self.lot, self.first, self.last, self.fresh = id_, lot, first, last, fresh
 
+    def spans(self, first: Ns, last: Ns) -> None:
+        """Live from one time to another, too."""
+        self.first = first if self.first is None else min(first, self.first)
+        self.last = last if self.last is None else max(last, self.last)
+
 
 class Importing:
     """One import: all of it is stored when the `with` block ends, or nothing is.
@@ -60,6 +66,8 @@ class Importing:
         When a file with the same sha256 was imported before, UTC ns: then nothing is written.
     replaced : int
         Bars that the store had and this import wrote again.
+    known : int
+        Ticks of this import that the store had already.
     report : QualityReport or None
         Kept with the import; set it before the block ends.
     """
@@ -69,6 +77,7 @@ class Importing:
     ) -> None:
         self.already = already
         self.replaced = 0
+        self.known = 0
         self.rows = 0
         self.report: QualityReport | None = None
         self._connection = connection
@@ -78,6 +87,7 @@ class Importing:
         self._terms: dict[Identity, ContractSpec] = {}  # those of the contracts written
         self._asked: set[tuple[AssetType, str, date | None]] = set()
         self._pending: dict[AssetType, list[dict[str, Any]]] = {}
+        self._pending_ticks: dict[AssetType, list[dict[str, Any]]] = {}
         self._grids: dict[tuple[str, int, Ns], Grid] = {}
 
     def write(
@@ -135,11 +145,95 @@ class Importing:
         cuts = np.flatnonzero(np.diff(months, prepend=-1, append=-1))
         for head, tail in zip(cuts[:-1].tolist(), cuts[1:].tolist(), strict=True):
             self._month(kind, spec, known, int(months[head]), bars.take(slice(head, tail)), step)
-        first, last = int(bars.starts[0]), int(bars.starts[-1])
-        known.first = first if known.first is None else min(first, known.first)
-        known.last = last if known.last is None else max(last, known.last)
+        known.spans(int(bars.starts[0]), int(bars.starts[-1]))
         self.rows += len(bars)
         return len(bars)
+
+    def write_ticks(
+        self,
+        spec: ContractSpec,
+        times: _Ints,
+        price: _Ints,
+        volume: _Ints | None = None,
+        oi: _Ints | None = None,
+        bid: _Ints | None = None,
+        ask: _Ints | None = None,
+        *,
+        totals: bool = False,
+    ) -> int:
+        """Add ticks of one contract; those that are stored already are not stored twice.
+
+        Parameters
+        ----------
+        spec
+            As for `write`.
+        times
+            UTC ns, never falling, shape ``(n,)``; each inside a session.
+        price
+            Raw last traded price of the day; 0 where nothing was traded yet.
+        volume
+            In units; of the day so far with *totals*, else of each tick. Not for an index.
+        oi
+            In units.
+        bid, ask
+            Raw quotes, 0 where missing.
+
+        Returns
+        -------
+        int
+            How many ticks were given.
+
+        Raises
+        ------
+        UsageError
+            If shapes or types are wrong, a time lies outside the sessions, or the day is stored
+            with volumes of the other kind.
+        """
+        if self.already is not None:
+            return 0
+        ticks = checked_ticks(times, price, volume, oi, bid, ask, totals=totals)
+        if not len(ticks):
+            return 0
+        kind = KINDS[spec.asset]
+        if spec.asset == "index":
+            ticks = Ticks(ticks.times, ticks.price)
+        known = self._contract(kind, spec)
+        days = local_days(ticks.times, self._calendar.market.tz)
+        cuts = np.flatnonzero(np.diff(days, prepend=-1, append=-1))
+        for head, tail in zip(cuts[:-1].tolist(), cuts[1:].tolist(), strict=True):
+            self._day(kind, spec, known, int(days[head]), ticks.take(slice(head, tail)))
+        self.rows += len(ticks)
+        return len(ticks)
+
+    def _day(self, kind: Kind, spec: ContractSpec, known: _Known, day: int, ticks: Ticks) -> None:
+        on = np.datetime64(day, "D")
+        sessions, _ = self._calendar.month(kind.hours, int(on.astype("datetime64[M]").astype(int)))
+        outside = reason_outside(ticks.times, np.full(len(ticks), day), sessions, 1) != ""
+        if outside.any():
+            raise UsageError(
+                f"{spec}: {int(outside.sum())} ticks of {on} lie outside its session; leave them "
+                "out."
+            )
+        t0 = day * DAY
+        if not known.fresh:
+            self._flush(kind)
+            table = kind.ticks
+            asked = select(table).where(table.c.contract_id == known.id, table.c.t0 == t0)
+            row = self._connection.execute(asked).mappings().first()
+            if row is not None:
+                where = f"{spec} on {on}"
+                merged = merge_ticks(unpack_ticks(dict(row), where), ticks, where)
+                self.known += int(row["ticks"]) + len(ticks) - len(merged)
+                ticks = merged
+        live = ticks.times[ticks.live]
+        if len(live):
+            known.spans(int(live[0]), int(live[-1]))
+        names = {"contract_id", *kind.ticks.c.keys()}
+        packed = {k: v for k, v in pack_ticks(ticks, t0).items() if k in names}
+        pending = self._pending_ticks.setdefault(kind.asset, [])
+        pending.append(packed | {"contract_id": known.id, "t0": t0})
+        if len(pending) >= _BATCH:
+            self._flush(kind)
 
     def close(self, symbol: str, day: date, raw: RawPrice, source: str = "") -> None:
         """Add the official closing value of an index on a day, as a raw price."""
@@ -249,9 +343,13 @@ class Importing:
         return self._known[name]
 
     def _flush(self, kind: Kind) -> None:
-        rows = self._pending.pop(kind.asset, [])
-        if rows:
-            self._connection.execute(upsert(kind.segments, rows[0]), rows)
+        for table, pending in (
+            (kind.segments, self._pending),
+            (kind.ticks, self._pending_ticks),
+        ):
+            rows = pending.pop(kind.asset, [])
+            if rows:
+                self._connection.execute(upsert(table, rows[0]), rows)
 
     def finish(self, source: str, sha256: str | None, format_: str) -> None:
         """Write what is pending, the contracts' terms, and the row of the import."""

@@ -15,15 +15,17 @@ import numpy.typing as npt
 
 from bestbt.engine.grid import Grid
 from bestbt.engine.prices import PriceColumns
-from bestbt.units import MINUTE, Ordinal
+from bestbt.units import MINUTE, SECOND, Ordinal
 from bestbt.widgets.protocol import Floats
 
 __all__ = ["LADDER", "Candles", "buckets", "candles", "thin"]
 
 Ordinals: TypeAlias = npt.NDArray[np.integer[Any]]
 
-LADDER = ("1 min", "3 min", "5 min", "15 min", "30 min", "1 hour", "session", "week")
-_MINUTES = {"1 min": 1, "3 min": 3, "5 min": 5, "15 min": 15, "30 min": 30, "1 hour": 60}
+_STEPS = {"1 s": SECOND, "5 s": 5 * SECOND, "15 s": 15 * SECOND, "1 min": MINUTE}
+_STEPS |= {"3 min": 3 * MINUTE, "5 min": 5 * MINUTE, "15 min": 15 * MINUTE}
+_STEPS |= {"30 min": 30 * MINUTE, "1 hour": 60 * MINUTE}
+LADDER = (*_STEPS, "session", "week")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +48,8 @@ def buckets(grid: Grid, timeframe: str, lo: Ordinal, hi: Ordinal) -> Ordinals | 
     """
     a, b = grid.session(lo), grid.session(hi)
     firsts = np.asarray(grid.firsts[a : b + 1])
-    if timeframe in _MINUTES:
-        bars, rest = divmod(_MINUTES[timeframe] * MINUTE, grid.step)
+    if timeframe in _STEPS:
+        bars, rest = divmod(_STEPS[timeframe], grid.step)
         if rest or not bars:
             return None
         start = int(firsts[0]) + (lo - int(firsts[0])) // bars * bars

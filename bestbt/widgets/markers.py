@@ -86,8 +86,9 @@ def mark_fills(run: Viewable) -> Marked:
         side = "Sell" if f.side == "SELL" else "Buy"
         why = f.kind if f.reason in ("", f.kind) else f"{f.kind} ({f.reason})"
         booked = f", PnL {signed(pnl, run.currency)}" if leaves and pnl is not None else ""
+        seconds = ":%S" if f.time.second else ""
         texts.append(
-            f"{f.time:%d %b %H:%M}  {side} {count(f.qty)} {f.symbol} "
+            f"{f.time:%d %b %H:%M{seconds}}  {side} {count(f.qty)} {f.symbol} "
             f"at {decimal(f.price)}, {why}{booked}"
         )
     return Marked(bars, np.asarray(kinds, np.int8), np.asarray(weights, np.float64), tuple(texts))

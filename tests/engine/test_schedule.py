@@ -13,7 +13,7 @@ from bestbt.engine.ports import ContractSpec
 from bestbt.engine.strategy import Strategy, at, every, on_expiry_day
 from bestbt.errors import ContractNotFound, UsageError
 from bestbt.testing import MemoryFeed, simulate
-from bestbt.units import MINUTE
+from bestbt.units import MINUTE, SECOND
 from tests.engine.kit import DAY, NEXT, call, market
 
 IST = ZoneInfo("Asia/Kolkata")
@@ -97,6 +97,38 @@ def test_at_the_open_runs_before_the_first_bar_and_sees_yesterdays_last() -> Non
 )
 def test_at_on_a_saturday_of_two_parts(time: str, called: list[str]) -> None:
     assert times(at(time), SATURDAY) == called
+
+
+def seconds(count: int) -> MemoryFeed:
+    """Return a flat index over the first seconds of a day."""
+    opened = utc_ns(datetime.combine(date(2024, 1, 1), time(9, 15), IST))
+    feed = MemoryFeed("NIFTY", [])
+    feed.grid = Grid([Session(date(2024, 1, 1), ((opened, opened + count * SECOND),))], SECOND)
+    feed.add_index([100] * count)
+    return feed
+
+
+def test_schedules_by_the_second_on_bars_of_a_second() -> None:
+    def at_seconds(decorate: Any) -> list[str]:
+        called: list[str] = []
+
+        class Watch(Strategy):
+            @decorate  # type: ignore[untyped-decorator]
+            def go(self) -> None:
+                called.append(f"{self.now:%M:%S} after {self.bar}")
+
+        simulate(Watch, seconds(120))
+        return called
+
+    assert at_seconds(at("09:15:30")) == ["15:30 after 29"]
+    assert at_seconds(at("09:16")) == ["16:00 after 59"]
+    assert at_seconds(at("open+5s")) == ["15:05 after 4"]
+    assert at_seconds(at("close-1s")) == ["16:59 after 118"]
+    twenties = every("20s", start="09:15:30", end="09:16:30")
+    assert [c[:5] for c in at_seconds(twenties)] == ["15:30", "15:50", "16:10", "16:30"]
+    assert len(at_seconds(every("5s"))) == 23
+    # On minutes a second inside one is seen at the minute's end.
+    assert times(at("09:20:30"), SATURDAY) == ["09:21"]
 
 
 def test_an_evening_session_has_no_morning() -> None:

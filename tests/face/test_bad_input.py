@@ -166,7 +166,7 @@ def test_too_long_a_warmup(store: Store) -> None:
         ("NIFTY --set stop", '--set stop: write it as name=value, such as --set "stop=25%".'),
         ("NIFTY --set a=1 --set a=2", "--set a was given twice; leave one."),
         ("NIFTY --as 2nd", "--as 2nd: no name of a variable; write it as --as straddle."),
-        ("NIFTY --bar soon", "--bar soon: no duration; write it as 1min or 5min."),
+        ("NIFTY --bar soon", "--bar soon: no duration; write it as 1min, 5min or 15s."),
         ("NIFTY --fill-at open", "--fill-at open: it is next_open (default) or close."),
         ("NIFTY --warmup -1", "--warmup -1: no number of sessions; write it as 5."),
     ],
@@ -302,8 +302,8 @@ def test_a_file_of_something_else(empty: Store, tmp_path: Path) -> None:
 
 def test_an_unknown_format(empty: Store, tmp_path: Path) -> None:
     file = write(tmp_path / "x.csv", "symbol,date,open,high,low,close", "NIFTY,,1,2,1,1")
-    told = refused(empty, file, format="ticks")
-    assert "ticks" in told
+    told = refused(empty, file, format="candles")
+    assert "candles" in told
     assert "long-bars" in told
 
 

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bestbt.engine.grid import Grid
-from bestbt.units import MINUTE
+from bestbt.units import MINUTE, SECOND
 from bestbt.widgets.lod import LADDER, candles, thin
 from bestbt.widgets.ticks import Ticks, round_values
 from tests.widgets.fake_run import KOLKATA, make_grid, make_prices
@@ -85,7 +85,16 @@ def test_a_bar_of_five_minutes_has_no_finer_candles() -> None:
     seen = candles(grid, make_prices(grid.n), 0, 10, 500, grid.n)
     assert seen is not None
     assert seen.timeframe == "5 min"
-    assert LADDER[2] == "5 min"
+    assert LADDER.index("5 min") < LADDER.index("session")
+
+
+def test_seconds_have_candles_of_seconds() -> None:
+    grid = Grid(GRID.sessions[:1], SECOND)
+    prices = make_prices(grid.n)
+    for bars, timeframe in ((90, "1 s"), (400, "5 s"), (1400, "15 s"), (5000, "1 min")):
+        seen = candles(grid, prices, 100, 100 + bars, 100, grid.n)
+        assert seen is not None
+        assert seen.timeframe == timeframe
 
 
 @settings(deadline=None, max_examples=60)

@@ -1,8 +1,8 @@
 """One file per vendor format; which it is, is seen from the content.
 
 A format has two functions: `shows(source)` says whether a file is of it, and
-``read(source, market, *, symbol, **options)`` reads it as a `Sheet` of bars, as
-`Closes`, or, of what a store has written, as `Exported`.
+``read(source, market, *, symbol, **options)`` reads it as a `Sheet` of bars, as a
+`TickSheet`, as `Closes`, or, of what a store has written, as `Exported`.
 """
 
 from __future__ import annotations
@@ -19,13 +19,16 @@ from bestbt.store.importers import (
     bhavcopy,
     chain_snapshots,
     daily_candles,
+    depth_ticks,
     dhan_rolling,
     exported,
     gdfl_minutes,
+    gdfl_seconds,
     index_closes,
     lean,
     long_bars,
     tradingview,
+    truedata_seconds,
 )
 from bestbt.store.importers.archives import KINDS, Part, Unpacker, is_zip, parts
 from bestbt.store.importers.bars import bars_sheet
@@ -34,6 +37,7 @@ from bestbt.store.importers.exported import Exported
 from bestbt.store.importers.index_closes import Close, Closes, Settlement
 from bestbt.store.importers.source import Source, Watch
 from bestbt.store.sanitise import Sheet
+from bestbt.store.tick_rules import TickSheet
 
 __all__ = [
     "FORMATS",
@@ -57,7 +61,7 @@ __all__ = [
     "recognise",
 ]
 
-Read: TypeAlias = Sheet | Closes | Exported
+Read: TypeAlias = Sheet | TickSheet | Closes | Exported
 
 
 class Format(NamedTuple):
@@ -88,6 +92,9 @@ FORMATS: dict[str, Format] = {
     "upstox-candles": Format(arrays.UPSTOX.shows, arrays.UPSTOX.read, named=False),
     "fyers-candles": Format(arrays.FYERS.shows, arrays.FYERS.read, named=False),
     "dhan-rolling": Format(dhan_rolling.shows, dhan_rolling.read, named=False),
+    "depth-ticks": Format(depth_ticks.shows, depth_ticks.read, named=False),
+    "gdfl-seconds": Format(gdfl_seconds.shows, gdfl_seconds.read),
+    "truedata-seconds": Format(truedata_seconds.shows, truedata_seconds.read, named=False),
     "index-closes": Format(index_closes.shows, index_closes.read),
     "tradingview": Format(tradingview.shows, tradingview.read, named=False),
     "daily-candles": Format(daily_candles.shows, daily_candles.read, named=False),

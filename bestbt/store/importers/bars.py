@@ -144,7 +144,8 @@ def bars_sheet(
         repairs.append((moved, table.line))
     if step != MINUTE:
         seen = "" if bar else ', as most rows are apart; if they are shorter, say bar="1min"'
-        report.remarks.append(f"bars of {step // MINUTE} minutes{seen}")
+        size = f"{step // SECOND} s" if step < MINUTE else f"{step // MINUTE} minutes{seen}"
+        report.remarks.append(f"bars of {size}")
     days = np.where(known, local_days(np.where(known, start, 0), market.tz), -1)
     contracts = Contracts(market, report)
     code = np.full(len(start), -1)

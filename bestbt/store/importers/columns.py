@@ -234,10 +234,12 @@ def bar_length(start: _I64, code: _I64, tz: str) -> Ns:
     sizes, counts = np.unique(apart, return_counts=True)
     common = int(sizes[counts.argmax()])
     if common < MINUTE:
-        raise ImportRefused(
-            f"Most rows of a contract are {common / 1e9:g} s apart: these are no minute bars. "
-            "Ticks and seconds are not read in this version."
-        )
+        if (sizes % SECOND).any():
+            raise ImportRefused(
+                f"Most rows of a contract are {common / 1e9:g} s apart, and some by parts of a "
+                "second: these are no bars."
+            )
+        return int(np.gcd.reduce(sizes))
     if common == MINUTE:
         return MINUTE
     few = len(apart) < _ENOUGH or 2 * int(counts.max()) < len(apart)
