@@ -10,6 +10,7 @@
     │   ├── DataGap           the store has no data where the run needs them
     │   ├── ImportRefused     a file that cannot be understood (nothing of it was stored)
     │   ├── NoSchedule        no sourced charges, lots or rules for a date
+    │   ├── StoreUnreachable  the server of the store does not answer (any more)
     │   └── StaleHandle       an object of a run that has since been rewound
     ├── NotRepeatable         a replay went another way than the run it repeats
     ├── StoreCorrupt          stored data fail their checksum
@@ -21,6 +22,7 @@ Each message says what was asked, what was found, and what to do next, in that o
 from __future__ import annotations
 
 import linecache
+import re
 from collections.abc import Iterable
 from difflib import get_close_matches
 
@@ -38,8 +40,10 @@ __all__ = [
     "ParamError",
     "StaleHandle",
     "StoreCorrupt",
+    "StoreUnreachable",
     "UsageError",
     "did_you_mean",
+    "without_secrets",
 ]
 
 
@@ -58,7 +62,7 @@ class UsageError(BestbtError):
         while at is not None:
             name = at.tb_frame.f_code.co_filename
             if not name.startswith(package) and "IPython" not in name:
-                source = linecache.getline(name, at.tb_lineno).strip()
+                source = without_secrets(linecache.getline(name, at.tb_lineno).strip())
                 shown[1:] = [f"  line {at.tb_lineno}: {source}"] if source else []
             at = at.tb_next
         return shown
@@ -113,6 +117,10 @@ class NoSchedule(UsageError, LookupError):
     """No sourced fact (charges, lot, session) for the date asked."""
 
 
+class StoreUnreachable(UsageError):
+    """The server of the store does not answer, or went away; nothing half done was kept."""
+
+
 class StaleHandle(UsageError, RuntimeError):
     """A contract or position of a run that has since been rewound."""
 
@@ -127,6 +135,16 @@ class StoreCorrupt(BestbtError):
 
 class InvariantError(BestbtError):
     """A law of the engine does not hold: a bug in bestbt."""
+
+
+def without_secrets(text: str) -> str:
+    """Return a text with what stands for user and password in its addresses left out.
+
+    >>> without_secrets('Store.open("postgresql://me:pass/w@rd@server/prices?password=x")')
+    'Store.open("postgresql://…@server/prices?password=…")'
+    """
+    text = re.sub(r"(\w:/{1,2})[^\s\"']*@", r"\1…@", text)
+    return re.sub(r"(?i)((?:password|passwd|pwd)\s*=\s*)[^\s&\"']+", r"\1…", text)
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

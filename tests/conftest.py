@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from bestbt.store.store import Store
+from tests.postgres import Databases, Server
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -17,6 +21,46 @@ def shared() -> Path:
     if not (folder / "data" / "INDEX.md").exists():
         pytest.skip(f"no real data at {folder}: set BESTBT_SHARED to the folder that holds it")
     return folder
+
+
+@pytest.fixture(scope="session")
+def databases() -> Iterator[Databases]:
+    """Databases of the server that `BESTBT_TEST_PG` names, else of one started for the tests."""
+    given = os.environ.get("BESTBT_TEST_PG")
+    if given:
+        yield Databases(given)
+        return
+    server = Server()
+    try:
+        yield Databases(server.url)
+    finally:
+        server.remove()
+
+
+@pytest.fixture(scope="session")
+def blank(databases: Databases) -> Iterator[str]:
+    """Return the address of an empty store on the server; not to be opened: it is a template."""
+    address = databases.new()
+    Store.open(address).close()
+    yield address
+    databases.drop(address)
+
+
+@pytest.fixture
+def on_server(databases: Databases, blank: str) -> Iterator[str]:
+    """Return the address of an empty store of the test's own on the server."""
+    address = databases.new(blank)
+    yield address
+    databases.drop(address)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def address(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Return the address of an empty store, on every database there is."""
+    if request.param == "sqlite":
+        return str(tmp_path / "prices.sqlite")
+    on_server: str = request.getfixturevalue("on_server")
+    return on_server
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -82,7 +82,7 @@ THIRD_PARTY: dict[str, set[str]] = {
     "engine": {"numpy"},
     "markets": {"numpy"},
     "testing": {"numpy"},
-    "store": {"numcodecs", "numpy", "pandas", "platformdirs", "pyarrow", "sqlalchemy"},
+    "store": {"alembic", "numcodecs", "numpy", "pandas", "platformdirs", "pyarrow", "sqlalchemy"},
     "report": {"numpy", "pandas"},
     "sweep": {"numpy", "pandas"},
     "cell": {"numpy", "pyflakes"},
@@ -103,6 +103,8 @@ INSIDE_FUNCTIONS: dict[str, set[str]] = {
     "bestbt.engine.chain": {"pandas"},  # OptionChain.to_frame
     "bestbt.run": {"bestbt"},  # Run.view: the widgets
     "bestbt.progress": {"tqdm"},
+    "bestbt.store.dialects": {"psycopg"},  # only for those who have a server
+    "bestbt.store.migrating": {"alembic"},
 }
 
 # `import bestbt` must stay quick: none of these before something needs it.

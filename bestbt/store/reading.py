@@ -19,10 +19,12 @@ from sqlalchemy import (
     bindparam,
     func,
     select,
+    union,
 )
 
 from bestbt.engine.ports import AssetType, ContractSpec
 from bestbt.markets.india import SYMBOLS, exchange_of
+from bestbt.store.dialects import read, reading
 from bestbt.store.sanitise import Calendar, local_days
 from bestbt.store.schema import KINDS, FuturesSettlement, Import, IndexClose, Kind
 from bestbt.store.segments import Packed, Segment
@@ -96,7 +98,8 @@ def stored_contracts(
         asked = asked.where(table.c.expiration_date == expiry)
     found = [_stored(asset, dict(row)) for row in connection.execute(asked).mappings()]
     return sorted(
-        found, key=lambda c: (c.spec.expiry or date.min, c.spec.strike or 0, c.spec.right or "")
+        found,
+        key=lambda c: (c.spec.expiry or date.min, c.spec.strike or 0, c.spec.right or "", c.id),
     )
 
 
@@ -109,34 +112,33 @@ class Reader:
     """Reads of one store; each takes its own connection, so any thread may call."""
 
     def __init__(self, engine: Engine, calendar: Calendar) -> None:
-        self.engine = engine
+        self._engine = reading(engine)
         self.calendar = calendar
         self.tz = calendar.market.tz
 
     def _rows(
         self, statement: Any, values: Mapping[str, Any] | None = None
     ) -> list[Mapping[str, Any]]:
-        with self.engine.connect() as connection:
+        def ask(connection: Connection) -> list[Mapping[str, Any]]:
             return [dict(row) for row in connection.execute(statement, values).mappings()]
+
+        return read(self._engine, ask)
 
     def generation(self) -> int:
         """Return a number that changes with every import, by whichever process."""
-        with self.engine.connect() as connection:
-            return connection.execute(select(func.max(Import.import_id))).scalar() or 0
+        newest = select(func.max(Import.import_id))
+        return read(self._engine, lambda connection: connection.execute(newest).scalar()) or 0
 
-    def symbols(self) -> list[str]:
+    def symbols(self, *, patient: bool = True) -> list[str]:
         """Names of everything stored that has live bars."""
-        names: set[str] = set()
-        for kind in KINDS.values():
-            table = kind.contracts
-            asked = select(_symbol(table).label("name")).where(table.c.first_time.is_not(None))
-            names |= {row["name"] for row in self._rows(asked.distinct())}
-        return sorted(names)
+        tables = [kind.contracts for kind in KINDS.values()]
+        asked = union(*(select(_symbol(t)).where(t.c.first_time.is_not(None)) for t in tables))
+        found = read(self._engine, lambda c: c.execute(asked).scalars().all(), patient=patient)
+        return sorted(found)
 
     def contracts(self, asset: AssetType, symbol: str, expiry: date | None = None) -> list[Stored]:
         """Contracts of a symbol, of one expiry or all, by expiry, strike and right."""
-        with self.engine.connect() as connection:
-            return stored_contracts(connection, asset, symbol, expiry)
+        return read(self._engine, lambda c: stored_contracts(c, asset, symbol, expiry))
 
     def contract(self, spec: ContractSpec) -> Stored | None:
         """Return the stored contract with that identity, whatever its terms."""
@@ -291,9 +293,9 @@ class Reader:
             )
             .join(contracts, contracts.c.contract_id == per_contract.c.contract_id)
             .group_by(name, per_contract.c.step)
-            .order_by(name, per_contract.c.step)
         )
-        return [*self._tick_coverage(kind), *self._rows(asked)]
+        bars = sorted(self._rows(asked), key=lambda r: (r["symbol"], r["step"]))
+        return [*self._tick_coverage(kind), *bars]
 
     def _tick_coverage(self, kind: Kind) -> list[Mapping[str, Any]]:
         """Return the same of ticks, whose bars have no length."""
@@ -310,9 +312,9 @@ class Reader:
             )
             .join(contracts, contracts.c.contract_id == ticks.c.contract_id)
             .group_by(name)
-            .order_by(name)
         )
-        return [{**row, "step": 0} for row in self._rows(asked)]
+        found = sorted(self._rows(asked), key=lambda r: r["symbol"])
+        return [{**row, "step": 0} for row in found]
 
     def digests(self, kind: Kind, symbols: Iterable[str], start: Ns, end: Ns) -> list[str]:
         """One line per segment of these symbols: whose it is, its terms and its content."""

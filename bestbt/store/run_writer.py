@@ -101,7 +101,7 @@ class RunWriter:
                 _replace(connection, RUN_TABLES[name], run_id, number, frame)
             if changed is not None and len(changed):
                 rows = _rows(run_id, changed)
-                connection.execute(upsert(RUN_TABLES["orders"], rows[0]), rows)
+                connection.execute(upsert(connection, RUN_TABLES["orders"], rows[0]), rows)
         self.run_id = run_id  # only now is it stored
         return run_id
 

@@ -30,11 +30,14 @@ from sqlalchemy import (
     LargeBinary,
     String,
     Table,
+    TypeDecorator,
     UniqueConstraint,
 )
+from sqlalchemy.exc import DontWrapMixin
 from sqlalchemy.orm import DeclarativeBase, Mapped, declared_attr, mapped_column
 
 from bestbt.engine.ports import AssetType
+from bestbt.errors import UsageError
 
 __all__ = [
     "BLOBS",
@@ -66,17 +69,55 @@ __all__ = [
     "RunOrder",
     "RunTrade",
     "StoreInfo",
+    "Text",
 ]
 
-VERSION = 1
+VERSION = 2  # a change of the tables is a revision too: see migrations/versions
 BLOBS = ("spans", "points", "live", "volume", "oi", "bid", "ask")
 TICK_BLOBS = ("times", "price", "volume", "oi", "bid", "ask")
+
+
+class _NotStorable(UsageError, DontWrapMixin):
+    """A text that no database takes, or not all."""
+
+
+class Text(TypeDecorator[str]):
+    """A text of bounded length, refused alike by every database.
+
+    SQLite would take any length, and cut a NUL's text short when it is looked at; PostgreSQL takes
+    neither, with errors of its own.
+    """
+
+    impl = String
+    cache_ok = True
+
+    def __init__(self, length: int | None = None) -> None:
+        super().__init__(length)
+        self.length = length
+
+    def process_bind_param(self, value: str | None, dialect: object) -> str | None:
+        """Return the text, or refuse it."""
+        if value is None:
+            return None
+        if self.length is not None and len(value) > self.length:
+            raise _NotStorable(
+                f"{value[:40]!r}… has {len(value):,} characters; the store keeps at most "
+                f"{self.length} "
+                "there. Shorten it."
+            )
+        if "\0" in value or any("\ud800" <= c <= "\udfff" for c in value):
+            raise _NotStorable(
+                f"{value[:40]!r} holds a character that no database keeps (a NUL, or half a "
+                "character); leave it out."
+            )
+        return value
 
 
 class Base(DeclarativeBase):
     """Root of every table."""
 
     type_annotation_map = {  # noqa: RUF012  (SQLAlchemy reads it from the class)
+        str: Text,
         bytes: LargeBinary,
         float: Double,
         dict[str, Any]: JSON,
@@ -87,8 +128,8 @@ class StoreInfo(Base):
     """Facts about the store itself, by name."""
 
     __tablename__ = "store_info"
-    name: Mapped[str] = mapped_column(String(40), primary_key=True)
-    value: Mapped[str] = mapped_column(String(200))
+    name: Mapped[str] = mapped_column(Text(40), primary_key=True)
+    value: Mapped[str] = mapped_column(Text(200))
 
 
 # --- contracts ---------------------------------------------------------------------------------
@@ -97,8 +138,8 @@ class StoreInfo(Base):
 class _Contract(Base):
     __abstract__ = True
     contract_id: Mapped[int] = mapped_column(primary_key=True)
-    exchange: Mapped[str] = mapped_column(String(20))
-    token: Mapped[str | None] = mapped_column(String(40))  # the exchange's own number for it
+    exchange: Mapped[str] = mapped_column(Text(20))
+    token: Mapped[str | None] = mapped_column(Text(40))  # the exchange's own number for it
     lot_size: Mapped[int]  # units
     tick_size: Mapped[int]  # raw price
     price_scale: Mapped[int]  # raw price of one unit of currency
@@ -111,10 +152,10 @@ class OptionsContract(_Contract):
     """An option; `index` is its underlying."""
 
     __tablename__ = "options_contract"
-    symbol: Mapped[str] = mapped_column("index", String(40))
+    symbol: Mapped[str] = mapped_column("index", Text(40))
     expiration_date: Mapped[date]
     strike_price: Mapped[float]
-    option_type: Mapped[str] = mapped_column(String(2))
+    option_type: Mapped[str] = mapped_column(Text(2))
     __table_args__ = (
         UniqueConstraint("index", "expiration_date", "strike_price", "option_type", "exchange"),
     )
@@ -124,7 +165,7 @@ class FuturesContract(_Contract):
     """A future; `index` is its underlying."""
 
     __tablename__ = "futures_contract"
-    symbol: Mapped[str] = mapped_column("index", String(40))
+    symbol: Mapped[str] = mapped_column("index", Text(40))
     expiration_date: Mapped[date]
     __table_args__ = (UniqueConstraint("index", "expiration_date", "exchange"),)
 
@@ -133,7 +174,7 @@ class IndexContract(_Contract):
     """An index: it has prices, no volume and no trades."""
 
     __tablename__ = "index_contract"
-    symbol: Mapped[str] = mapped_column(String(40))
+    symbol: Mapped[str] = mapped_column(Text(40))
     __table_args__ = (UniqueConstraint("symbol", "exchange"),)
 
 
@@ -141,7 +182,7 @@ class EquityContract(_Contract):
     """A share."""
 
     __tablename__ = "equity_contract"
-    symbol: Mapped[str] = mapped_column(String(40))
+    symbol: Mapped[str] = mapped_column(Text(40))
     __table_args__ = (UniqueConstraint("symbol", "exchange"),)
 
 
@@ -160,8 +201,8 @@ class _Segment(Base):
     step: Mapped[int] = mapped_column(BigInteger)  # length of a bar, ns
     bars: Mapped[int]
     live_bars: Mapped[int]
-    codec: Mapped[str] = mapped_column(String(40))
-    digest: Mapped[str] = mapped_column(String(32))
+    codec: Mapped[str] = mapped_column(Text(40))
+    digest: Mapped[str] = mapped_column(Text(32))
     spans_crc: Mapped[int] = mapped_column(BigInteger)
     points_crc: Mapped[int] = mapped_column(BigInteger)
     live_crc: Mapped[int] = mapped_column(BigInteger)
@@ -237,8 +278,8 @@ class _Ticks(Base):
     ticks: Mapped[int]
     first: Mapped[int] = mapped_column(BigInteger)  # time of the first tick
     last: Mapped[int] = mapped_column(BigInteger)  # time of the last tick
-    codec: Mapped[str] = mapped_column(String(40))
-    digest: Mapped[str] = mapped_column(String(32))
+    codec: Mapped[str] = mapped_column(Text(40))
+    digest: Mapped[str] = mapped_column(Text(32))
     times_crc: Mapped[int] = mapped_column(BigInteger)
     price_crc: Mapped[int] = mapped_column(BigInteger)
     times: Mapped[bytes]  # int64, ns since the tick before; the first since t0
@@ -311,7 +352,7 @@ class IndexClose(Base):
     )
     day: Mapped[date] = mapped_column(primary_key=True)
     close: Mapped[int]
-    source: Mapped[str] = mapped_column(String(400))
+    source: Mapped[str] = mapped_column(Text(400))
 
 
 class FuturesSettlement(Base):
@@ -326,7 +367,7 @@ class FuturesSettlement(Base):
     )
     day: Mapped[date] = mapped_column(primary_key=True)
     price: Mapped[int]
-    source: Mapped[str] = mapped_column(String(400))
+    source: Mapped[str] = mapped_column(Text(400))
 
 
 # --- imports and runs --------------------------------------------------------------------------
@@ -337,9 +378,9 @@ class Import(Base):
 
     __tablename__ = "imports"
     import_id: Mapped[int] = mapped_column(primary_key=True)
-    file_name: Mapped[str] = mapped_column(String(400))
-    sha256: Mapped[str | None] = mapped_column(String(64))
-    format: Mapped[str] = mapped_column(String(40))
+    file_name: Mapped[str] = mapped_column(Text(400))
+    sha256: Mapped[str | None] = mapped_column(Text(64))
+    format: Mapped[str] = mapped_column(Text(40))
     rows: Mapped[int] = mapped_column(BigInteger)
     report: Mapped[dict[str, Any]]
     imported_at: Mapped[int] = mapped_column(BigInteger)
@@ -353,11 +394,11 @@ class Quarantine(Base):
     __tablename__ = "quarantine"
     quarantine_id: Mapped[int] = mapped_column(primary_key=True)
     import_id: Mapped[int] = mapped_column(ForeignKey("imports.import_id"))
-    reason: Mapped[str] = mapped_column(String(40))
+    reason: Mapped[str] = mapped_column(Text(40))
     line: Mapped[int | None] = mapped_column(BigInteger)  # its number in the file
     rows: Mapped[int]  # how many it stands for
     text: Mapped[str]
-    contract: Mapped[str | None] = mapped_column(String(100))
+    contract: Mapped[str | None] = mapped_column(Text(100))
     start: Mapped[int | None] = mapped_column(BigInteger)  # of its bar
     parsed: Mapped[dict[str, Any] | None]  # the contract's terms, the bar's length and numbers
     readmitted_at: Mapped[int | None] = mapped_column(BigInteger)
@@ -376,18 +417,16 @@ class Run(Base):
 
     __tablename__ = "runs"
     run_id: Mapped[int] = mapped_column(primary_key=True)
-    name: Mapped[str] = mapped_column(String(200))
+    name: Mapped[str] = mapped_column(Text(200))
     created: Mapped[int] = mapped_column(BigInteger)
     source: Mapped[str]
     parameters: Mapped[dict[str, Any]]
     options: Mapped[dict[str, Any]]
-    fingerprint: Mapped[str] = mapped_column(String(64))
-    hash: Mapped[str] = mapped_column(String(64))
+    fingerprint: Mapped[str] = mapped_column(Text(64))
+    hash: Mapped[str] = mapped_column(Text(64))
     stats: Mapped[dict[str, Any]]
-    state: Mapped[str] = mapped_column(String(10), server_default="finished")
-    writer: Mapped[str] = mapped_column(
-        String(300), server_default=""
-    )  # the process, while it runs
+    state: Mapped[str] = mapped_column(Text(10), server_default="finished")
+    writer: Mapped[str] = mapped_column(Text(300), server_default="")  # the process, while it runs
     seen: Mapped[int] = mapped_column(BigInteger, server_default="0")  # when it last wrote
     played_to: Mapped[int | None] = mapped_column(BigInteger)  # end of the newest bar in it
     failure: Mapped[str | None]
@@ -416,14 +455,14 @@ class RunOrder(_RunRow):
     __tablename__ = "run_orders"
     id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     time: Mapped[int] = mapped_column(BigInteger)
-    symbol: Mapped[str] = mapped_column(String(80))
-    side: Mapped[str] = mapped_column(String(4))
-    type: Mapped[str] = mapped_column(String(10))
+    symbol: Mapped[str] = mapped_column(Text(80))
+    side: Mapped[str] = mapped_column(Text(4))
+    type: Mapped[str] = mapped_column(Text(10))
     qty: Mapped[int] = mapped_column(BigInteger)
     price: Mapped[float | None]
     trigger: Mapped[float | None]
-    tif: Mapped[str] = mapped_column(String(10))
-    status: Mapped[str] = mapped_column(String(20))
+    tif: Mapped[str] = mapped_column(Text(10))
+    status: Mapped[str] = mapped_column(Text(20))
     reason: Mapped[str]
     group: Mapped[str | None]
     tag: Mapped[str | None]
@@ -434,14 +473,14 @@ class RunFill(_NumberedRow):
 
     __tablename__ = "run_fills"
     time: Mapped[int] = mapped_column(BigInteger)
-    symbol: Mapped[str] = mapped_column(String(80))
-    side: Mapped[str] = mapped_column(String(4))
+    symbol: Mapped[str] = mapped_column(Text(80))
+    side: Mapped[str] = mapped_column(Text(4))
     qty: Mapped[int] = mapped_column(BigInteger)
     price: Mapped[float]
     slippage: Mapped[float]
     charges: Mapped[float]
     reason: Mapped[str]
-    kind: Mapped[str] = mapped_column(String(20))
+    kind: Mapped[str] = mapped_column(Text(20))
     order_id: Mapped[int | None]
     group: Mapped[str | None]
     tag: Mapped[str | None]
@@ -451,8 +490,8 @@ class RunTrade(_NumberedRow):
     """A closed trade of a saved run, in order of exit."""
 
     __tablename__ = "run_trades"
-    symbol: Mapped[str] = mapped_column(String(80))
-    side: Mapped[str] = mapped_column(String(4))
+    symbol: Mapped[str] = mapped_column(Text(80))
+    side: Mapped[str] = mapped_column(Text(4))
     qty: Mapped[int] = mapped_column(BigInteger)
     entry_time: Mapped[int] = mapped_column(BigInteger)
     entry_price: Mapped[float]
@@ -471,7 +510,7 @@ class RunLedger(_NumberedRow):
     __tablename__ = "run_ledger"
     time: Mapped[int] = mapped_column(BigInteger)
     account: Mapped[str]
-    symbol: Mapped[str] = mapped_column(String(80))
+    symbol: Mapped[str] = mapped_column(Text(80))
     amount: Mapped[float]
     cash: Mapped[float]
     fill: Mapped[int | None]
@@ -482,7 +521,7 @@ class RunLog(_NumberedRow):
 
     __tablename__ = "run_log"
     time: Mapped[int] = mapped_column(BigInteger)
-    kind: Mapped[str] = mapped_column(String(40))
+    kind: Mapped[str] = mapped_column(Text(40))
     text: Mapped[str]
     values: Mapped[dict[str, Any]]
 

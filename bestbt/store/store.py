@@ -15,16 +15,23 @@ from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 import pandas as pd
-from sqlalchemy import Engine, inspect, select
+from sqlalchemy import Engine, select
 
 from bestbt.engine.grid import Grid, duration
 from bestbt.engine.ports import ContractSpec
-from bestbt.errors import ContractNotFound, DataGap, ImportRefused, StoreCorrupt, UsageError
+from bestbt.errors import (
+    ContractNotFound,
+    DataGap,
+    ImportRefused,
+    StoreCorrupt,
+    StoreUnreachable,
+    UsageError,
+)
 from bestbt.markets.india import INDIA, India
 from bestbt.markets.symbols import Parsed, parse_symbol
 from bestbt.progress import progress_bar
 from bestbt.store import importers, quarantine
-from bestbt.store.dialects import connect, locate, upsert, writing
+from bestbt.store.dialects import connect, locate, read, shown, writing
 from bestbt.store.export import write_export
 from bestbt.store.feed import Plan, StoreFeed, check_step, on_grid, plan, union_sessions
 from bestbt.store.official import OfficialCloses
@@ -34,12 +41,13 @@ from bestbt.store.reading import Reader, Stored, month_of
 from bestbt.store.run_writer import RunWriter
 from bestbt.store.runs import StoredRun, delete_run, list_runs, open_run
 from bestbt.store.sanitise import Calendar, Sheet, local_days, sanitise
-from bestbt.store.schema import KINDS, VERSION, Base, Import, StoreInfo
+from bestbt.store.schema import KINDS, Import
 from bestbt.store.segments import Bars
 from bestbt.store.sheet import Units
 from bestbt.store.slabs import Slabs
 from bestbt.store.tick_rules import TickSheet, sanitise_ticks
 from bestbt.store.ticks import Ticks
+from bestbt.store.versions import look, make
 from bestbt.store.writer import Importing, earlier_import
 from bestbt.units import DAY, MINUTE, POINTS, SECOND, Ns
 
@@ -102,8 +110,10 @@ class Store:
         Parameters
         ----------
         url_or_path
-            A path or ``sqlite:///path``. None: what the variable ``BESTBT_STORE`` says, else
-            ``bestbt.sqlite`` in the user's data folder.
+            A path or ``sqlite:///path`` is a file, ``postgresql://USER@HOST/DATABASE`` a server's
+            database; the password may stand in it, in ``PGPASSWORD`` or in ``~/.pgpass``. None:
+            what the variable ``BESTBT_STORE`` says, else ``bestbt.sqlite`` in the user's data
+            folder.
         memory
             For decoded prices, such as `"2GB"`, or bytes. None: what ``BESTBT_MEMORY`` says, else
             1 GB. What a run holds itself is not counted.
@@ -111,33 +121,21 @@ class Store:
         Raises
         ------
         UsageError
-            For a server's address (not in this version), a folder, a file that is no store.
+            For a folder, a file that is no store, a server that refuses, or tables of another
+            version.
+        StoreUnreachable
+            For a server that does not answer.
         StoreCorrupt
             For a damaged file.
         """
         engine = connect(locate(url_or_path))
-        store = cls(engine, memory=memory)
-        with engine.connect() as connection:
-            fresh = not engine.dialect.has_table(connection, StoreInfo.__tablename__)
-        table: Any = StoreInfo.__table__
-        if fresh:
-            with writing(engine).begin() as connection:
-                Base.metadata.create_all(connection)
-                row = {"name": "version", "value": str(VERSION)}
-                connection.execute(upsert(table, row), row)
-        with engine.connect() as connection:
-            asked = select(table.c.value).where(table.c.name == "version")
-            version = connection.execute(asked).scalar()
-            complete = Base.metadata.tables.keys() <= set(inspect(connection).get_table_names())
-        if version != str(VERSION):
-            raise UsageError(
-                f"{engine.url.database} has tables of version {version}; this bestbt reads version "
-                f"{VERSION}. Use the bestbt that made it, or another path."
-            )
-        if not complete:  # made before there were ticks, or settlement prices: it gets the tables
-            with writing(engine).begin() as connection:
-                Base.metadata.create_all(connection)
-        return store
+        try:
+            make(engine)
+            look(engine)
+            return cls(engine, memory=memory)
+        except BaseException:
+            engine.dispose()
+            raise
 
     def close(self) -> None:
         """Let go of the file and of all decoded prices."""
@@ -145,8 +143,13 @@ class Store:
         self.engine.dispose()
 
     def __repr__(self) -> str:
-        name = Path(self.engine.url.database or "").name
-        symbols = self._reader.symbols()
+        name = shown(self.engine.url)
+        if "://" not in name:
+            name = Path(name).name
+        try:
+            symbols = self._reader.symbols(patient=False)
+        except StoreUnreachable:
+            return f"<Store {name}, out of reach>"
         return f"<Store {name}, {', '.join(symbols) if symbols else 'empty'}>"
 
     # --- putting data in -----------------------------------------------------------------------
@@ -249,7 +252,14 @@ class Store:
         """
         file = Path(path).expanduser()
         if not os.path.exists(file):
-            raise ImportRefused(f"{file} is not there; give the path of a data file.")
+            name = (
+                str(file)
+                if len(str(file)) < 250 and file.name.isprintable()
+                else (
+                    f"{str(file)[:60]!r}…"  # too long for any file, or with a NUL
+                )
+            )
+            raise ImportRefused(f"{name} is not there; give the path of a data file.")
         source = importers.Source(file)
         how = _How(
             format,
@@ -320,8 +330,7 @@ class Store:
         sha256 = _sha256(source.path)
         if also := importers.identity(source, name, how.symbol, how.options):
             sha256 = hashlib.sha256(f"{sha256} {also}".encode()).hexdigest()
-        with self.engine.connect() as connection:
-            already = None if how.again else earlier_import(connection, sha256)
+        already = None if how.again else read(self.engine, lambda c: earlier_import(c, sha256))
         if already is not None:
             return self._imported_before(sha256, source.name)
         tell(0, 0, "reading")
@@ -562,8 +571,8 @@ class Store:
     def _imported_before(self, sha256: str, name: str) -> QualityReport:
         table: Any = Import.__table__
         asked = select(table.c.report, table.c.imported_at).where(table.c.sha256 == sha256)
-        with self.engine.connect() as connection:
-            row = connection.execute(asked.order_by(table.c.import_id.desc())).first()
+        newest = asked.order_by(table.c.import_id.desc())
+        row = read(self.engine, lambda connection: connection.execute(newest).first())
         if row is None:
             raise StoreCorrupt(
                 f"The record of the import of {name} has gone; open the store again."
@@ -605,8 +614,8 @@ class Store:
     def imports(self) -> pd.DataFrame:
         """Return imported files, oldest first, each with its quality report."""
         table: Any = Import.__table__
-        with self.engine.connect() as connection:
-            rows = connection.execute(select(table).order_by(table.c.import_id)).mappings().all()
+        asked = select(table).order_by(table.c.import_id)
+        rows = read(self.engine, lambda connection: connection.execute(asked).mappings().all())
         return pd.DataFrame(
             [
                 {

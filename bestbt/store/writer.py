@@ -242,7 +242,7 @@ class Importing:
         spec = ContractSpec("index", symbol, exchange=exchange_for(symbol))
         known = self._contract(KINDS["index"], spec)
         row = {"index_id": known.id, "day": day, "close": int(raw), "source": source}
-        self._connection.execute(upsert(_table(IndexClose), row), row)
+        self._connection.execute(upsert(self._connection, _table(IndexClose), row), row)
         self.rows += 1
 
     def settlement(self, spec: ContractSpec, day: date, raw: RawPrice, source: str = "") -> None:
@@ -254,7 +254,7 @@ class Importing:
             return
         known = self._contract(KINDS["future"], spec, terms=False)
         row = {"future_id": known.id, "day": day, "price": int(raw), "source": source}
-        self._connection.execute(upsert(_table(FuturesSettlement), row), row)
+        self._connection.execute(upsert(self._connection, _table(FuturesSettlement), row), row)
         self.rows += 1
 
     def lots(self, asset: AssetType, symbol: str, expiry: date, lot: int) -> int:
@@ -349,7 +349,7 @@ class Importing:
         ):
             rows = pending.pop(kind.asset, [])
             if rows:
-                self._connection.execute(upsert(table, rows[0]), rows)
+                self._connection.execute(upsert(self._connection, table, rows[0]), rows)
 
     def finish(self, source: str, sha256: str | None, format_: str) -> None:
         """Write what is pending, the contracts' terms, and the row of the import."""

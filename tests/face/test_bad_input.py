@@ -329,11 +329,6 @@ def test_a_store_that_is_no_database(tmp_path: Path) -> None:
     assert file.read_text().startswith("no database")
 
 
-def test_a_server_is_for_later() -> None:
-    told = message(UsageError, lambda: Store.open("postgresql://localhost/prices"))
-    assert "not in this version" in told
-
-
 def test_a_saved_run_that_is_not_there(store: Store) -> None:
     told = message(UsageError, lambda: store.open_run(99))
     assert told == "No run 99 is saved; `store.runs()` lists those that are."

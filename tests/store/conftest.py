@@ -1,4 +1,4 @@
-"""A store in a folder of its own, and one that holds the real day."""
+"""An empty store, and one that holds the real day: both on every database."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ DAY_FILE = "banknifty_20221230.parquet"
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    opened = Store.open(tmp_path / "prices.sqlite")
+def store(address: str) -> Iterator[Store]:
+    opened = Store.open(address)
     yield opened
     opened.close()
 
@@ -25,12 +25,17 @@ def minute(shared: Path) -> Path:
     return shared / "data" / "minute"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="session", params=["sqlite", "postgresql"])
 def real(
-    minute: Path, tmp_path_factory: pytest.TempPathFactory
+    request: pytest.FixtureRequest, minute: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[Store, QualityReport]]:
     """The real day of BANKNIFTY, its future and 129 options; nobody writes to it."""
-    opened = Store.open(tmp_path_factory.mktemp("real") / "prices.sqlite")
+    address = str(tmp_path_factory.mktemp("real") / "prices.sqlite")
+    if request.param == "postgresql":
+        address = request.getfixturevalue("databases").new()
+    opened = Store.open(address)
     report = opened.import_file(minute / DAY_FILE, progress=False)
     yield opened, report
     opened.close()
+    if request.param == "postgresql":
+        request.getfixturevalue("databases").drop(address)

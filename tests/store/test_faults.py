@@ -38,9 +38,9 @@ sys.stdin.readline()
 """
 
 
-def importer(store: Path, file: Path, stop_after: int) -> subprocess.Popen[str]:
+def importer(store: str, file: Path, stop_after: int) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-c", IMPORTER, str(store), str(file), str(stop_after)],
+        [sys.executable, "-c", IMPORTER, store, str(file), str(stop_after)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
@@ -53,13 +53,12 @@ def kill(process: subprocess.Popen[str]) -> None:
 
 
 @pytest.mark.parametrize("after", [1, 70, 131])
-def test_an_import_killed_half_way_leaves_nothing(tmp_path: Path, minute: Path, after: int) -> None:
-    path = tmp_path / "prices.sqlite"
-    process = importer(path, minute / DAY_FILE, after)
+def test_an_import_killed_half_way_leaves_nothing(address: str, minute: Path, after: int) -> None:
+    process = importer(address, minute / DAY_FILE, after)
     assert process.stdout is not None
     assert process.stdout.readline() == "there\n"
     kill(process)
-    store = Store.open(path)
+    store = Store.open(address)
     assert store.is_empty
     assert store.imports().empty
     report = store.import_file(minute / DAY_FILE, progress=False)  # and nothing stands in the way
@@ -68,26 +67,24 @@ def test_an_import_killed_half_way_leaves_nothing(tmp_path: Path, minute: Path, 
     store.close()
 
 
-def test_an_import_killed_after_its_end_leaves_all(tmp_path: Path, minute: Path) -> None:
-    path = tmp_path / "prices.sqlite"
-    process = importer(path, minute / DAY_FILE, -1)
+def test_an_import_killed_after_its_end_leaves_all(address: str, minute: Path) -> None:
+    process = importer(address, minute / DAY_FILE, -1)
     assert process.stdout is not None
     assert process.stdout.readline() == "done\n"
     kill(process)
-    store = Store.open(path)
+    store = Store.open(address)
     assert store.coverage()["contracts"].sum() == 131
     assert len(store.imports()) == 1
     store.close()
 
 
-def test_others_read_while_one_writes(tmp_path: Path, minute: Path) -> None:
-    path = tmp_path / "prices.sqlite"
-    store = Store.open(path)
+def test_others_read_while_one_writes(address: str, minute: Path) -> None:
+    store = Store.open(address)
     first = ContractSpec("index", "NIFTY")
     session = INDIA.sessions(date(2024, 1, 1), date(2024, 1, 1))[0]
     with store.importing("one bar") as tx:
         tx.write(first, np.array([session.open]), np.array([1, 1, 1, 1], np.int32))
-    process = importer(path, minute / DAY_FILE, 70)
+    process = importer(address, minute / DAY_FILE, 70)
     assert process.stdout is not None
     assert process.stdin is not None
     assert process.stdout.readline() == "there\n"
@@ -157,8 +154,6 @@ def test_threads_read_the_same(real: tuple[Store, QualityReport]) -> None:
 
 
 def test_addresses_that_are_no_store(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="not in this version"):
-        Store.open("postgresql://somewhere/prices")
     with pytest.raises(UsageError, match="folder"):
         Store.open(tmp_path)
     with pytest.raises(UsageError, match="mysql"):
