@@ -10,6 +10,7 @@ import sys
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
+from typing import NoReturn
 
 import pandas as pd
 
@@ -18,7 +19,7 @@ from bestbt.cell.compile import CompiledCell, compile_cell, render_problems_text
 from bestbt.cell.options import RUN_OPTIONS, CellOptions, first_day, last_day, parse_options
 from bestbt.cell.surface import Surface
 from bestbt.engine.strategy import Strategy
-from bestbt.errors import BestbtError, CellError, UsageError
+from bestbt.errors import BestbtError, CellError, UsageError, without_secrets
 from bestbt.markets.demo import write_demo
 from bestbt.progress import expiry_bar
 from bestbt.report.saved import saved_summary
@@ -27,6 +28,7 @@ from bestbt.run_verbs import RUNS_HELP, runs_verb
 from bestbt.store.quality import RULES
 from bestbt.store.runs import StoredRun
 from bestbt.store.store import Store
+from bestbt.store_verbs import add_store_verbs
 
 __all__ = ["main"]
 
@@ -51,10 +53,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        super().error(without_secrets(message))  # it may quote an address
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="bestbt", description=_PRODUCT)
+    parser = _Parser(prog="bestbt", description=_PRODUCT)
     parser.add_argument(
-        "--store", help="path of the store; default: BESTBT_STORE or your data folder"
+        "--store", help="path or URL of the store; default: BESTBT_STORE or your data folder"
     )
     verbs = parser.add_subparsers(required=True, metavar="COMMAND")
 
@@ -101,6 +108,8 @@ def _parser() -> argparse.ArgumentParser:
     runs = verbs.add_parser("runs", help="list, show, compare or delete the saved runs")
     runs.add_argument("words", nargs="*", metavar="…", help=f"{RUNS_HELP}; a number or a name")
     runs.set_defaults(verb=_runs)
+
+    add_store_verbs(verbs)
 
     lab = verbs.add_parser("lab", help="open JupyterLab on the tutorials")
     lab.add_argument("--port", type=int, default=8888)

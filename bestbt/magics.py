@@ -22,7 +22,7 @@ from bestbt.cell.place import Place, locate
 from bestbt.cell.show import author_lines, short_error
 from bestbt.cell.surface import Surface
 from bestbt.engine.strategy import Strategy
-from bestbt.errors import CellError, UsageError, did_you_mean
+from bestbt.errors import CellError, UsageError, did_you_mean, without_secrets
 from bestbt.markets.demo import write_demo
 from bestbt.progress import expiry_bar
 from bestbt.report.saved import saved_summary
@@ -40,7 +40,7 @@ _HELP = """\
 %bestbt coverage               what is in the store
 %bestbt demo                   load the synthetic demo market
 %bestbt import PATH [SYMBOL]   import a file of market data
-%bestbt store [PATH]           say which store is used, or use another; `default`: your own again
+%bestbt store [PATH or URL]    say which store is used, or use another; `default`: your own again
 %bestbt runs                   runs saved in the store; `runs show RUN`, `runs compare RUN RUN`,
                                `runs delete RUN`, by number or name
 %bestbt help                   this"""
@@ -228,7 +228,8 @@ def _words(line: str) -> list[str]:
     try:
         return shlex.split(line)
     except ValueError as error:
-        raise UsageError(f"%bestbt {line}: it cannot be read ({error}); close the quote.") from None
+        told = without_secrets(line)
+        raise UsageError(f"%bestbt {told}: it cannot be read ({error}); close the quote.") from None
 
 
 def register(shell: Any) -> None:

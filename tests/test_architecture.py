@@ -27,7 +27,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("report",),
     ("sweep", "cell"),
     ("widgets",),
-    ("player", "asked", "run_verbs"),
+    ("player", "asked", "run_verbs", "store_verbs"),
     ("recorder",),
     ("run",),
     ("magics", "cli"),
@@ -93,6 +93,7 @@ THIRD_PARTY: dict[str, set[str]] = {
     "recorder": {"numpy"},
     "progress": set(),
     "run": {"numpy", "pandas"},
+    "store_verbs": set(),
     "magics": {"IPython"},
     "cli": {"pandas"},
     "": set(),  # bestbt/__init__.py

@@ -12,6 +12,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar
 
+from bestbt.errors import without_secrets
+
 __all__ = ["author_lines", "own_lines", "short_error"]
 
 _E = TypeVar("_E", bound=BaseException)
@@ -35,7 +37,7 @@ def short_error(error: _E, filename: str | None = None, offset: int = 0) -> _E:
     def render() -> list[str]:
         shown = [f"{type(error).__name__}: {error}"]
         for number in _lines_in(error.__traceback__, filename, offset):
-            source = linecache.getline(filename or "", number).strip()
+            source = without_secrets(linecache.getline(filename or "", number).strip())
             shown[1:] = [f"  line {number}: {source}"]  # of several, the innermost
         return shown
 

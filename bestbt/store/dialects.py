@@ -44,6 +44,7 @@ __all__ = [
     "default_path",
     "integrity",
     "is_made",
+    "is_missing",
     "locate",
     "number_on",
     "read",
@@ -140,6 +141,11 @@ def shown(url: URL) -> str:
 def connect(url: URL) -> Engine:
     """Return an engine for an address, with errors that say what to do; a file's folder is made."""
     return _server(url) if url.get_backend_name() == "postgresql" else _file(url)
+
+
+def is_missing(url: URL) -> bool:
+    """Whether an address names a file that is not there."""
+    return url.get_backend_name() == "sqlite" and not Path(url.database or "").is_file()
 
 
 def reading(engine: Engine) -> Engine:

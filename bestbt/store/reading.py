@@ -36,10 +36,13 @@ __all__ = [
     "Reader",
     "Settlements",
     "Stored",
+    "day_name",
     "day_of",
     "exchange_for",
     "identity",
+    "month_name",
     "month_of",
+    "spec_of",
     "stored_contracts",
 ]
 
@@ -204,7 +207,7 @@ class Reader:
             asked = {"contracts": ids, "first": first, "last": last}
             for row in self._rows(_segments_asked(kind), asked):
                 own = row["contract_id"]
-                where = f"{names[own]} in {_month(row['t0'])}"
+                where = f"{names[own]} in {month_name(row['t0'])}"
                 found[own].append(Packed.read(row, where))
         return found
 
@@ -243,7 +246,7 @@ class Reader:
             table.c.contract_id == contract.id, table.c.t0.between(first * DAY, last * DAY)
         )
         rows = self._rows(asked.order_by(table.c.t0))
-        return [unpack_ticks(row, f"{contract.spec} on {_date(row['t0'])}") for row in rows]
+        return [unpack_ticks(row, f"{contract.spec} on {day_name(row['t0'])}") for row in rows]
 
     def closes(self, symbol: str) -> dict[date, RawPrice]:
         """Official closes of an index."""
@@ -331,7 +334,7 @@ class Reader:
                 .where(_symbol(contracts).in_(named), table.c.t0.between(first, until))
             )
             for row in self._rows(asked):
-                spec = _stored(kind.asset, row).spec
+                spec = spec_of(kind.asset, row)
                 terms = f"{spec.exchange} {spec} {spec.lot} {spec.tick}"
                 lines.append(f"{what}{terms} {row['t0']} {row['digest']}")
         return sorted(lines)
@@ -351,16 +354,19 @@ def _segments_asked(kind: Kind) -> Select[Any]:
     )
 
 
-def _month(t0: Ns) -> str:
+def month_name(t0: Ns) -> str:
+    """Return the month of a segment's key: `2024-02`."""
     return str(np.datetime64(t0, "ns").astype("datetime64[M]"))
 
 
-def _date(t0: Ns) -> str:
+def day_name(t0: Ns) -> str:
+    """Return the day of the key of a day's ticks: `2024-02-29`."""
     return str(np.datetime64(t0, "ns").astype("datetime64[D]"))
 
 
-def _stored(asset: AssetType, row: Mapping[str, Any]) -> Stored:
-    spec = ContractSpec(
+def spec_of(asset: AssetType, row: Mapping[str, Any]) -> ContractSpec:
+    """Return the contract of a row of its table."""
+    return ContractSpec(
         asset,
         row["index"] if "index" in row else row["symbol"],
         row.get("expiration_date"),
@@ -372,6 +378,10 @@ def _stored(asset: AssetType, row: Mapping[str, Any]) -> Stored:
         exchange=row["exchange"],
         token=row["token"],
     )
+
+
+def _stored(asset: AssetType, row: Mapping[str, Any]) -> Stored:
+    spec = spec_of(asset, row)
     return Stored(
         row["contract_id"], spec, row["first_time"], row["last_time"], bool(row["synthetic"])
     )

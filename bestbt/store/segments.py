@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import hashlib
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,6 +38,8 @@ __all__ = [
     "Segment",
     "checked",
     "concatenate",
+    "crcs_hold",
+    "digest_holds",
     "merge",
     "pack",
     "unpack",
@@ -222,14 +224,8 @@ class Packed:
         StoreCorrupt
             Naming *where* (contract and month) and the blob.
         """
-        blobs: dict[str, bytes] = {}
-        for name in BLOBS:
-            blob, crc = row.get(name), row.get(f"{name}_crc")
-            if blob is None and crc is None:
-                continue
-            if blob is None or zlib.crc32(blob) != crc:
-                raise _corrupt(where, name, "fails its checksum")
-            blobs[name] = blob
+        crcs_hold(row, where)
+        blobs = {name: blob for name in BLOBS if (blob := row.get(name)) is not None}
         if row["codec"] not in (CODEC, RUNS_CODEC):
             raise _corrupt(where, "codec", f"is {row['codec']!r}, unknown to this version")
         n = int(row["bars"])
@@ -273,6 +269,27 @@ def _unpacked(blob: bytes) -> int:
 def unpack(row: Mapping[str, Any], where: str) -> Segment:
     """Decode a row; see `Packed.read`."""
     return Packed.read(row, where).decode()
+
+
+def crcs_hold(row: Mapping[str, Any], where: str, blobs: Iterable[str] = BLOBS) -> None:
+    """Check the crc32 of every blob of a row; `StoreCorrupt` as by `unpack`."""
+    for name in blobs:
+        blob, crc = row.get(name), row.get(f"{name}_crc")
+        if (blob is None) != (crc is None) or (blob is not None and zlib.crc32(blob) != crc):
+            raise _corrupt(where, name, "fails its checksum")
+
+
+def digest_holds(row: Mapping[str, Any], where: str) -> None:
+    """Check that what a row decodes to is what was packed; `StoreCorrupt` as by `unpack`."""
+    packed = Packed.read(row, where)
+    found = hashlib.blake2b(digest_size=16)
+    for name in BLOBS:
+        blob = row.get(name)
+        if blob is not None:
+            raw = packed.spans.tobytes() if name == "spans" else bytes(_BLOSC.decode(blob))
+            found.update(name.encode() + raw)
+    if found.hexdigest() != row["digest"]:
+        raise _corrupt(where, "digest", "is not that of the content")
 
 
 def _corrupt(where: str, blob: str, what: str) -> StoreCorrupt:

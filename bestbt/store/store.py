@@ -31,6 +31,7 @@ from bestbt.markets.india import INDIA, India
 from bestbt.markets.symbols import Parsed, parse_symbol
 from bestbt.progress import progress_bar
 from bestbt.store import importers, quarantine
+from bestbt.store.copying import copy
 from bestbt.store.dialects import connect, locate, read, shown, writing
 from bestbt.store.export import write_export
 from bestbt.store.feed import Plan, StoreFeed, check_step, on_grid, plan, union_sessions
@@ -47,6 +48,7 @@ from bestbt.store.sheet import Units
 from bestbt.store.slabs import Slabs
 from bestbt.store.tick_rules import TickSheet, sanitise_ticks
 from bestbt.store.ticks import Ticks
+from bestbt.store.verifying import Verified, verify
 from bestbt.store.versions import look, make
 from bestbt.store.writer import Importing, earlier_import
 from bestbt.units import DAY, MINUTE, POINTS, SECOND, Ns
@@ -1032,6 +1034,44 @@ class Store:
     def delete_run(self, which: int | str) -> StoredRun:
         """Delete a saved run and return what it was; one that is being played is refused."""
         return delete_run(self.engine, which, self.market.tz)
+
+    # --- the whole of it -----------------------------------------------------------------------
+
+    def verify(self, progress: Progress = True) -> Verified:
+        """Read every stored price and hold it against its checksums.
+
+        `damage` of what is returned has a line for each segment that is not as it was stored; the
+        contracts that it does not name are sound.
+        """
+        with _telling(progress, "verify", " segments") as tell:
+            return verify(self.engine, tell)
+
+    def copy_to(self, url_or_path: str | os.PathLike[str], progress: Progress = True) -> int:
+        """Copy everything to another store, which is made, and return how many rows that were.
+
+        Parameters
+        ----------
+        url_or_path
+            Where to, as for `open`: an empty store, or one to which the same copy was broken off;
+            then it goes on.
+        progress
+            As for `import_file`, in rows.
+
+        Raises
+        ------
+        UsageError
+            If the other store holds something else.
+        StoreCorrupt
+            If a segment of this store is damaged, or what arrived is not what was sent.
+        """
+        target = connect(locate(url_or_path))
+        try:
+            make(target)
+            look(target, to_fill=True)
+            with _telling(progress, "copy", " rows") as tell:
+                return copy(self.engine, target, tell)
+        finally:
+            target.dispose()
 
     # --- small things --------------------------------------------------------------------------
 

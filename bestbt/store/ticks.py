@@ -23,7 +23,15 @@ from bestbt.errors import StoreCorrupt, UsageError
 from bestbt.store.schema import TICK_BLOBS
 from bestbt.units import Ns
 
-__all__ = ["TICK_CODEC", "Ticks", "checked_ticks", "merge_ticks", "pack_ticks", "unpack_ticks"]
+__all__ = [
+    "TICK_CODEC",
+    "Ticks",
+    "checked_ticks",
+    "merge_ticks",
+    "pack_ticks",
+    "tick_digest_holds",
+    "unpack_ticks",
+]
 
 TICK_CODEC = "ticks/blosc-lz4-5-shuffle"
 _BLOSC = Blosc(cname="lz4", clevel=5, shuffle=Blosc.SHUFFLE)
@@ -241,6 +249,12 @@ def unpack_ticks(row: Mapping[str, Any], where: str) -> Ticks:
     if (columns["times"][0], columns["times"][-1]) != (row["first"], row["last"]):
         raise _corrupt(where, "times", "are not those of its row")
     return Ticks(**columns, totals=bool(row.get("totals")))
+
+
+def tick_digest_holds(row: Mapping[str, Any], where: str) -> None:
+    """Check that what a row decodes to is what was packed; `StoreCorrupt` as by `unpack_ticks`."""
+    if pack_ticks(unpack_ticks(row, where), row["t0"])["digest"] != row["digest"]:
+        raise _corrupt(where, "digest", "is not that of the content")
 
 
 def _corrupt(where: str, blob: str, what: str) -> StoreCorrupt:

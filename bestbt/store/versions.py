@@ -8,15 +8,25 @@ a copy that has not ended ──> refused: `bestbt store copy` goes on with it
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 from sqlalchemy import Connection, Engine, delete, inspect, select
 
 from bestbt.errors import UsageError
-from bestbt.store.dialects import create, is_made, shown, upsert, writing
+from bestbt.store.dialects import (
+    connect,
+    create,
+    is_made,
+    is_missing,
+    locate,
+    shown,
+    upsert,
+    writing,
+)
 from bestbt.store.schema import VERSION, Base, StoreInfo
 
-__all__ = ["UNFINISHED", "is_store", "look", "make", "note", "noted", "version_of"]
+__all__ = ["UNFINISHED", "existing", "is_store", "look", "make", "note", "noted", "version_of"]
 
 UNFINISHED = "unfinished copy"  # the fact that stands in a store while it is copied into
 
@@ -26,6 +36,18 @@ _INFO: Any = StoreInfo.__table__
 def is_store(connection: Connection) -> bool:
     """Whether the database has a store's tables."""
     return is_made(connection, StoreInfo.__tablename__)
+
+
+def existing(address: str | os.PathLike[str] | None) -> Engine:
+    """Return the engine of a store that is there, of any version; none is made."""
+    url = locate(address)
+    engine = None if is_missing(url) else connect(url)
+    if engine is not None:
+        with engine.connect() as connection:
+            if is_store(connection):
+                return engine
+        engine.dispose()
+    raise UsageError(f"There is no store at {shown(url)}; correct the address.")
 
 
 def make(engine: Engine) -> None:
@@ -46,8 +68,11 @@ def make(engine: Engine) -> None:
         note(connection, "version", str(VERSION))
 
 
-def look(engine: Engine) -> None:
-    """Refuse a store whose tables are not those of this version, or whose copy has not ended."""
+def look(engine: Engine, *, to_fill: bool = False) -> None:
+    """Refuse a store whose tables are not those of this version, or whose copy has not ended.
+
+    *to_fill* lets one pass that a copy was broken off to.
+    """
     where = shown(engine.url)
     with engine.connect() as connection:
         found = version_of(connection)
@@ -62,7 +87,7 @@ def look(engine: Engine) -> None:
             f"{where} has tables of version {found}, and this bestbt reads version {VERSION}: run "
             f"`bestbt store migrate {where}` once (stop other notebooks that use it)."
         )
-    if unfinished is not None:
+    if unfinished is not None and not to_fill:
         raise UsageError(
             f"{where} is a copy that was broken off: run the same `bestbt store copy` again, and "
             "it goes on."
