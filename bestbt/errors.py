@@ -143,7 +143,7 @@ def without_secrets(text: str) -> str:
     >>> without_secrets('Store.open("postgresql://me:pass/w@rd@server/prices?password=x")')
     'Store.open("postgresql://…@server/prices?password=…")'
     """
-    text = re.sub(r"(\w:/{1,2})[^\s\"']*@", r"\1…@", text)
+    text = re.sub(r"(:/{1,2})[^\s\"']*@", r"\1…@", text)
     return re.sub(r"(?i)((?:password|passwd|pwd)\s*=\s*)[^\s&\"']+", r"\1…", text)
 
 

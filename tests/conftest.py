@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from bestbt.store.store import Store
 from tests.postgres import Databases, Server
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -27,31 +26,21 @@ def shared() -> Path:
 def databases() -> Iterator[Databases]:
     """Databases of the server that `BESTBT_TEST_PG` names, else of one started for the tests."""
     given = os.environ.get("BESTBT_TEST_PG")
-    if given:
-        yield Databases(given)
-        return
-    server = Server()
-    try:
-        yield Databases(server.url)
-    finally:
+    server = None if given else Server()
+    made = Databases(server.url if server else str(given))
+    yield made
+    if server:
         server.remove()
-
-
-@pytest.fixture(scope="session")
-def blank(databases: Databases) -> Iterator[str]:
-    """Return the address of an empty store on the server; not to be opened: it is a template."""
-    address = databases.new()
-    Store.open(address).close()
-    yield address
-    databases.drop(address)
+    else:
+        made.drop_all()
 
 
 @pytest.fixture
-def on_server(databases: Databases, blank: str) -> Iterator[str]:
+def on_server(databases: Databases) -> Iterator[str]:
     """Return the address of an empty store of the test's own on the server."""
-    address = databases.new(blank)
+    address = databases.take()
     yield address
-    databases.drop(address)
+    databases.give_back(address)
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -23,6 +23,9 @@ from typing import Any
 import psycopg
 from sqlalchemy import URL, make_url
 
+from bestbt.store.schema import VERSION, Base
+from bestbt.store.store import Store
+
 __all__ = ["Databases", "Server"]
 
 _AS_ROOT = hasattr(os, "geteuid") and os.geteuid() == 0
@@ -81,7 +84,9 @@ class Server:
         return URL.create("postgresql", "bestbt", self.password, "127.0.0.1", self.port, "postgres")
 
     def start(self) -> None:
-        """Start it, and return when it answers."""
+        """Start it if it is not there, and return when it answers."""
+        if self._process is not None:
+            return
         command = [str(self._bin / "postgres"), "-D", str(self.folder / "data")]
         command += ["-p", str(self.port), "-h", "127.0.0.1", "-k", ""]
         for setting in _SETTINGS:
@@ -123,26 +128,53 @@ def _free_port() -> int:
 
 
 class Databases:
-    """Fresh databases of a server, each a copy of a template that costs next to nothing."""
+    """Databases of a server for tests: empty ones, and empty stores that are used again."""
 
     def __init__(self, url: str | URL) -> None:
         self.url = make_url(url).set(drivername="postgresql")
         self._names = (f"bestbt_test_{os.getpid()}_{n}" for n in count())
+        self._made: set[str] = set()
+        self._stores: list[str] = []
 
-    def do(self, command: str) -> None:
-        """Run a command outside a transaction."""
-        with psycopg.connect(
-            self.url.render_as_string(hide_password=False), autocommit=True
-        ) as connection:
-            connection.execute(command.encode())
-
-    def new(self, template: str | None = None) -> str:
-        """Return the address of a new database."""
+    def new(self) -> str:
+        """Return the address of a new database, without a table."""
         name = next(self._names)
-        of = "" if template is None else f' TEMPLATE "{make_url(template).database}"'
-        self.do(f'CREATE DATABASE "{name}"{of}')
+        self._do(self.url, f'CREATE DATABASE "{name}"')
+        self._made.add(name)
         return self.url.set(database=name).render_as_string(hide_password=False)
 
     def drop(self, address: str) -> None:
         """Take a database away, whoever still uses it."""
-        self.do(f'DROP DATABASE "{make_url(address).database}" WITH (FORCE)')
+        name = str(make_url(address).database)
+        self._do(self.url, f'DROP DATABASE "{name}" WITH (FORCE)')
+        self._made.remove(name)
+
+    def take(self) -> str:
+        """Return the address of an empty store; a new database costs ten times as much."""
+        if not self._stores:
+            self._stores.append(self.new())
+            Store.open(self._stores[-1]).close()
+        return self._stores.pop()
+
+    def give_back(self, address: str) -> None:
+        """Make a store empty again, whoever still uses it."""
+        others = "pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        emptied = [f'DELETE FROM "{table.name}"' for table in reversed(Base.metadata.sorted_tables)]
+        self._do(
+            make_url(address),
+            f"SELECT pg_terminate_backend(pid) FROM {others}",
+            "; ".join([*emptied, f"INSERT INTO store_info VALUES ('version', '{VERSION}')"]),
+            "SELECT setval(oid::regclass, 1, false) FROM pg_class WHERE relkind = 'S'",
+        )
+        self._stores.append(address)
+
+    def drop_all(self) -> None:
+        """Take all that is left away."""
+        for name in [*self._made]:
+            self.drop(self.url.set(database=name).render_as_string(hide_password=False))
+
+    def _do(self, url: URL, *commands: str) -> None:
+        address = url.render_as_string(hide_password=False)
+        with psycopg.connect(address, autocommit=True) as connection:
+            for command in commands:
+                connection.execute(command.encode())

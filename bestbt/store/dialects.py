@@ -279,8 +279,8 @@ def _take_turn(connection: Connection) -> None:
 def _not_reached(url: URL, said: str) -> UsageError:
     """Return what to tell of a connection that could not be made."""
     where = shown(url)
-    reason = said.strip().rpartition("\n")[2].rpartition("failed: ")[2].rpartition("FATAL:")[2]
-    reason = reason.strip().rstrip(".")
+    found = re.findall(r"failed: (?:FATAL: *)?(?!connection to)(.*)", said)
+    reason = (found[-1] if found else said.strip().partition("\n")[0]).rstrip(".")
     if url.password and str(url.password) in reason:
         reason = "its answer is not shown"
     if "password" in said or "authentication failed" in said:

@@ -112,9 +112,13 @@ def _symbol(table: Table) -> ColumnElement[Any]:
 
 
 class Reader:
-    """Reads of one store; each takes its own connection, so any thread may call."""
+    """Reads of one store; each takes its own connection, so any thread may call.
 
-    def __init__(self, engine: Engine, calendar: Calendar) -> None:
+    A *patient* one waits for a server that has gone, as a run should; an import is lost with it.
+    """
+
+    def __init__(self, engine: Engine, calendar: Calendar, *, patient: bool = True) -> None:
+        self._patient = patient
         self._engine = reading(engine)
         self.calendar = calendar
         self.tz = calendar.market.tz
@@ -125,23 +129,28 @@ class Reader:
         def ask(connection: Connection) -> list[Mapping[str, Any]]:
             return [dict(row) for row in connection.execute(statement, values).mappings()]
 
-        return read(self._engine, ask)
+        return read(self._engine, ask, patient=self._patient)
 
     def generation(self) -> int:
         """Return a number that changes with every import, by whichever process."""
-        newest = select(func.max(Import.import_id))
-        return read(self._engine, lambda connection: connection.execute(newest).scalar()) or 0
+        newest = select(func.max(Import.import_id).label("newest"))
+        return self._rows(newest)[0]["newest"] or 0
 
-    def symbols(self, *, patient: bool = True) -> list[str]:
+    def symbols(self) -> list[str]:
         """Names of everything stored that has live bars."""
         tables = [kind.contracts for kind in KINDS.values()]
-        asked = union(*(select(_symbol(t)).where(t.c.first_time.is_not(None)) for t in tables))
-        found = read(self._engine, lambda c: c.execute(asked).scalars().all(), patient=patient)
-        return sorted(found)
+        asked = union(
+            *(select(_symbol(t).label("name")).where(t.c.first_time.is_not(None)) for t in tables)
+        )
+        return sorted(str(row["name"]) for row in self._rows(asked))
 
     def contracts(self, asset: AssetType, symbol: str, expiry: date | None = None) -> list[Stored]:
         """Contracts of a symbol, of one expiry or all, by expiry, strike and right."""
-        return read(self._engine, lambda c: stored_contracts(c, asset, symbol, expiry))
+
+        def ask(connection: Connection) -> list[Stored]:
+            return stored_contracts(connection, asset, symbol, expiry)
+
+        return read(self._engine, ask, patient=self._patient)
 
     def contract(self, spec: ContractSpec) -> Stored | None:
         """Return the stored contract with that identity, whatever its terms."""

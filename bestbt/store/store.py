@@ -98,6 +98,7 @@ class Store:
         self.slabs = Slabs(allowed_memory(memory))
         self._calendar = Calendar(market)
         self._reader = Reader(engine, self._calendar)
+        self._at_once = Reader(engine, self._calendar, patient=False)  # told or failed, now
         self._plans: OrderedDict[tuple[Any, ...], Plan] = OrderedDict()
         self._lock = threading.Lock()
         # A store that is let go of without close() still gives its connections back.
@@ -149,7 +150,7 @@ class Store:
         if "://" not in name:
             name = Path(name).name
         try:
-            symbols = self._reader.symbols(patient=False)
+            symbols = self._at_once.symbols()
         except StoreUnreachable:
             return f"<Store {name}, out of reach>"
         return f"<Store {name}, {', '.join(symbols) if symbols else 'empty'}>"
@@ -446,7 +447,7 @@ class Store:
         ) as tx:
             if tx.already is not None:  # another process was quicker
                 return self._imported_before(sha256, file)
-            closes = OfficialCloses(self._reader, tx, report, self.synthetic)
+            closes = OfficialCloses(self._at_once, tx, report, self.synthetic)
             if isinstance(read, importers.Closes):
                 days = closes.write_all(read, file, how.check_level)
                 given = sum(tx.lots(*lot) for lot in read.lots if not self.synthetic(lot.symbol))
@@ -548,10 +549,10 @@ class Store:
         self, spec: ContractSpec, live: Bars, report: QualityReport, closes: bool
     ) -> Bars:
         """Leave out the candles of months of which the store has finer bars."""
-        found = self._reader.contract(spec)
+        found = self._at_once.contract(spec)
         if found is None:
             return live
-        steps = self._reader.steps(found)
+        steps = self._at_once.steps(found)
         finer = np.array(
             [steps.get(month_of(int(t), self.market.tz), DAY) < DAY for t in live.starts],
             dtype=bool,
@@ -585,14 +586,14 @@ class Store:
 
     def _check_level(self, spec: ContractSpec, starts: Any, points: Any, given: str | None) -> None:
         """Refuse an index whose level cannot be that of the same index in the store."""
-        stored = self._reader.contract(spec)
+        stored = self._at_once.contract(spec)
         if stored is None or stored.first is None or stored.last is None:
             return
         month = 31 * DAY
         low, high = int(starts[0]) - month, int(starts[-1]) + month
         if stored.last < low or stored.first > high:
             return
-        old = [s.bars() for s in self._reader.segments(stored, low, high)]
+        old = [s.bars() for s in self._at_once.segments(stored, low, high)]
         if not old:
             return
         old_starts = np.concatenate([b.starts for b in old])
