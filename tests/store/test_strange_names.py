@@ -69,7 +69,7 @@ def test_what_no_database_keeps_is_refused_and_nothing_is_stored(
 
 @pytest.mark.parametrize("name", ["a\0b", "x" * 10_000])
 def test_a_run_of_a_name_that_cannot_be_kept(store: Store, name: str) -> None:
-    with pytest.raises(UsageError, match="no database keeps|at most 200"):
+    with pytest.raises(UsageError, match=r"no database keeps|at most 200"):
         store.save_run(
             name, source="", parameters={}, options={}, fingerprint="", hash="", stats={}
         )
