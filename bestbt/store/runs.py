@@ -13,7 +13,7 @@ import pandas as pd
 from sqlalchemy import JSON, Double, Engine, Integer, delete, select
 
 from bestbt.errors import UsageError, did_you_mean
-from bestbt.store.dialects import writing
+from bestbt.store.dialects import read, writing
 from bestbt.store.run_writer import RUN_TABLES, is_writing, unpack_curve
 from bestbt.store.schema import Run
 from bestbt.units import MONEY_SCALE
@@ -103,8 +103,7 @@ class StoredRun:
     def _table(self, name: str) -> pd.DataFrame:
         table = RUN_TABLES[name]
         asked = select(table).where(table.c.run_id == self.run_id).order_by(*table.primary_key)
-        with self._engine.connect() as connection:
-            rows = connection.execute(asked).mappings().all()
+        rows = read(self._engine, lambda connection: connection.execute(asked).mappings().all())
         return pd.DataFrame(
             {
                 column.name: _column(column, [row[column.name] for row in rows], self._tz)
@@ -152,8 +151,8 @@ def list_runs(engine: Engine, tz: str) -> pd.DataFrame:
     """Return stored runs, oldest first: all but what is long."""
     more = (_RUN.c.writer, _RUN.c.seen)
     asked = select(*(_RUN.c[name] for name in _LISTED), *more).order_by(_RUN.c.run_id)
-    with engine.connect() as connection:
-        rows = [dict(row) for row in connection.execute(asked).mappings()]
+    found = read(engine, lambda connection: connection.execute(asked).mappings().all())
+    rows = [dict(row) for row in found]
     for row in rows:
         row["state"] = _state(row)
         row["created"] = _stamp(row["created"], tz)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from bestbt import Backtest, Run, Store
@@ -30,10 +31,11 @@ def test_the_same_run_has_the_same_hash_and_is_saved(store: Store, moved: str) -
     assert here.summary() == there.summary()
     assert len(here.fills) > 10
     number = there.save("on the server")
-    record, orders, fills = server.saved_run(number)
-    assert record["hash"] == here.hash
-    assert (len(orders), len(fills)) == (len(here.orders), len(here.fills))
-    assert server.runs()["stats"].tolist() == [record["stats"]]
+    kept = server.open_run(number)
+    assert kept.hash == here.hash
+    for name in ("orders", "fills", "trades", "ledger"):
+        pd.testing.assert_frame_equal(getattr(kept, name), getattr(here, name))
+    pd.testing.assert_series_equal(kept.equity, here.equity, check_freq=False)
     server.close()
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 from sqlalchemy import event, select, text, update
@@ -13,12 +14,14 @@ from sqlalchemy import event, select, text, update
 from bestbt.errors import StoreCorrupt, UsageError
 from bestbt.store import copying
 from bestbt.store.dialects import connect, locate
+from bestbt.store.run_writer import pack_curve
 from bestbt.store.schema import KINDS
 from bestbt.store.store import Store
 from tests.store.test_segments import fill
 
 CALL = "NIFTY 2024-03-28 22000 CE"
 MARCH = ("2024-03-01", "2024-03-28")
+CURVE = (np.array([60, 120]), np.array([10_000, 9_990]))
 ORDER = {
     "id": 3, "time": 1, "symbol": "a 'quoted\"; -- name", "side": "buy", "type": "market",
     "qty": 50, "price": None, "trigger": 0.1, "tif": "day", "status": "filled", "reason": "",
@@ -32,28 +35,35 @@ def whole(store: Store) -> None:
     with store.importing("more", sha256="ab" * 32) as tx:
         tx.close("NIFTY", pd.Timestamp("2024-03-01").date(), 2233875, "by hand")
     for name in ("one", "two"):
-        store.save_run(
-            name,
-            source="class A: ...",
-            parameters={"stop": "25%"},
-            options={"symbols": ["NIFTY"], "capital": 1e6},
-            fingerprint="f" * 64,
-            hash="h" * 64,
-            stats={"net": 0.1 + 0.2, "none": None},
-            orders=[ORDER],
-        )
+        assert save(store, name) > 0
+
+
+def save(store: Store, name: str) -> int:
+    """Store a run with a row in each of its tables."""
+    record = {"name": name, "source": f"class A: {name!r}", "parameters": {name: "25%"}}
+    record |= {"options": {"symbols": ["NIFTY"], "capital": 1e6}, "fingerprint": "f" * 64}
+    ended = {"state": "finished", "hash": "h" * 64, "stats": {"net": 0.1 + 0.2, "none": None}}
+    line = {"time": 1, "kind": "note", "text": name, "values": {"a": [1, None, "é"]}}
+    post = {"time": 1, "account": "premium", "symbol": "NIFTY", "amount": 1.5, "cash": -0.1}
+    pieces = {
+        "orders": (0, pd.DataFrame([ORDER])),
+        "log": (0, pd.DataFrame([line])),
+        "ledger": (0, pd.DataFrame([{**post, "fill": None}])),
+    }
+    return store.run_writer(record).write(ended | {"curve": pack_curve(*CURVE)}, pieces)
 
 
 def content(store: Store) -> list[Any]:
     """Everything that can be asked of a store, in plain values."""
-    imports, runs = store.imports(), store.runs()
+    imports, runs, kept = store.imports(), store.runs(), store.open_run("two")
     return [
         store.fingerprint(["NIFTY"], *MARCH),
         store.coverage().to_dict("records"),
         imports.drop(columns="report").to_dict("records"),
         [report.to_json() for report in imports["report"]],
-        runs.to_dict("records"),
-        [store.saved_run(2)[0], *(table.to_dict("records") for table in store.saved_run(2)[1:])],
+        repr(runs.to_dict("records")),
+        [repr(getattr(kept, name).to_dict("records")) for name in ("orders", "log", "ledger")],
+        [kept.source, kept.hash, kept.options, kept.equity.to_dict()],
         store.closes("NIFTY").to_dict(),
         store.prices(CALL).to_dict("records"),
     ]
@@ -91,9 +101,7 @@ def test_a_copy_is_the_same_store(full: Store, other: str) -> None:
     moved = Store.open(other)
     assert content(moved) == content(full)
     assert moved.verify(progress=False).damage == ()
-    number = moved.save_run(  # new rows are numbered after those that came
-        "three", source="", parameters={}, options={}, fingerprint="", hash="", stats={}
-    )
+    number = save(moved, "three")  # new rows are numbered after those that came
     assert number == 3
     with moved.importing("even more") as tx:
         tx.close("BANKNIFTY", pd.Timestamp("2024-03-01").date(), 4728745, "by hand")

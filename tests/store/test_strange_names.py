@@ -9,6 +9,7 @@ import pytest
 
 from bestbt.engine.ports import ContractSpec
 from bestbt.errors import ContractNotFound, ImportRefused, UsageError
+from bestbt.store.run_writer import checked_name
 from bestbt.store.store import Store
 from tests.store.test_feed import WEEK, points
 
@@ -35,11 +36,12 @@ def test_a_symbol_is_kept_as_it_is(
     assert len(store.prices(name)) == 3
     assert store.closes(name).tolist() == [1.0]
     assert store.imports()["file"].tolist() == [name * 5]
-    run = store.save_run(
-        name, source=name, parameters={name: name}, options={}, fingerprint="", hash="", stats={}
-    )
-    assert store.saved_run(run)[0]["source"] == name
-    assert store.runs()["parameters"].tolist() == [{name: name}]
+    record = {"name": name, "source": name, "parameters": {name: name}, "options": {}}
+    run = store.run_writer({**record, "fingerprint": ""}).write({"state": "finished"})
+    assert store.open_run(run).source == name
+    assert store.open_run(name).parameters == {name: name}
+    assert store.delete_run(name).run_id == run
+    assert store.runs().empty
     feed = store.feed(name, WEEK.sessions[0].day, WEEK.sessions[0].day)
     assert feed.columns(ContractSpec("index", name)) is not None
 
@@ -69,11 +71,12 @@ def test_what_no_database_keeps_is_refused_and_nothing_is_stored(
 
 @pytest.mark.parametrize("name", ["a\0b", "x" * 10_000])
 def test_a_run_of_a_name_that_cannot_be_kept(store: Store, name: str) -> None:
-    with pytest.raises(UsageError, match=r"no database keeps|at most 200"):
-        store.save_run(
-            name, source="", parameters={}, options={}, fingerprint="", hash="", stats={}
-        )
-    assert store.runs().empty
+    for ask in (store.open_run, store.delete_run):
+        with pytest.raises(UsageError) as refused:
+            ask(name)
+        assert len(str(refused.value)) < 300
+    with pytest.raises(UsageError):
+        checked_name(name)
 
 
 @pytest.mark.parametrize("path", ["a\0b.csv", "x" * 10_000, "/" + "y/" * 5000, "';--\".csv"])
