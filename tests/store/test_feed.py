@@ -242,14 +242,3 @@ def test_symbols_are_run_on_days_that_all_of_them_cover(week: Store) -> None:
     with pytest.raises(DataGap, match=r"BANKNIFTY.* from 2024-02-06"):
         week.feed(["NIFTY", "BANKNIFTY"], date(2024, 2, 1), date(2024, 2, 9))
     assert week.feed(["NIFTY", "BANKNIFTY"], date(2024, 2, 6), date(2024, 2, 9)).grid.n == 4 * 375
-
-
-def test_a_store_from_before_settlement_prices_opens(tmp_path: Path) -> None:
-    path = tmp_path / "old.sqlite"
-    old = Store.open(path)
-    with old.engine.begin() as connection:
-        connection.exec_driver_sql("DROP TABLE futures_settlement")
-    old.close()
-    store = Store.open(path)
-    assert store.settlements("NIFTY").empty
-    store.close()
