@@ -657,8 +657,8 @@ class Store:
             volume, oi, bid, ask (in currency; NaN where unknown), text (of the file), readmitted
             (when it was taken back, NaT if it was not).
         """
-        with self.engine.connect() as connection:
-            return quarantine.listing(connection, import_id, reason, self.market.tz)
+        tz = self.market.tz
+        return read(self.engine, lambda c: quarantine.listing(c, import_id, reason, tz))
 
     def readmit(
         self, ids: int | Iterable[int] | None = None, *, reason: str | None = None

@@ -1,4 +1,4 @@
-"""Version 2: stores on PostgreSQL; runs that are written while they play; settlements of futures.
+"""Version 2: stores on PostgreSQL; runs written as they play; settlements; quarantine.
 
 To add a table while version 2 has not been released: give it a class in `schema.py`, and make it
 here by `op.create_table`, every column written out (`sa.String(40)` for `Text(40)`; an index by
@@ -34,6 +34,25 @@ def upgrade() -> None:
         sa.Column("source", sa.String(400), nullable=False),
         if_not_exists=True,  # some stores of version 1 got it when they were opened
     )
+    op.create_table(
+        "quarantine",
+        sa.Column("quarantine_id", sa.Integer, primary_key=True),
+        sa.Column("import_id", sa.Integer, sa.ForeignKey("imports.import_id"), nullable=False),
+        sa.Column("reason", sa.String(40), nullable=False),
+        sa.Column("line", sa.BigInteger),
+        sa.Column("rows", sa.Integer, nullable=False),
+        sa.Column("text", sa.String, nullable=False),
+        sa.Column("contract", sa.String(100)),
+        sa.Column("start", sa.BigInteger),
+        sa.Column("parsed", sa.JSON),
+        sa.Column("readmitted_at", sa.BigInteger),
+        if_not_exists=True,
+    )
+    for index, columns in (
+        ("ix_quarantine_import_reason", ["import_id", "reason"]),
+        ("ix_quarantine_readmitted", ["readmitted_at"]),
+    ):
+        op.create_index(index, "quarantine", columns, if_not_exists=True)
     for column in (
         sa.Column("state", sa.String(10), nullable=False, server_default="finished"),
         sa.Column("writer", sa.String(300), nullable=False, server_default=""),
