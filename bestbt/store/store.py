@@ -411,8 +411,7 @@ class Store:
         >>> store.close()
         """
         sha256 = _frame_sha256(frame, f"{symbol} {sorted((columns or {}).items())} {stamp} {bar}")
-        with self.engine.connect() as connection:
-            already = None if again else earlier_import(connection, sha256)
+        already = None if again else read(self.engine, lambda c: earlier_import(c, sha256))
         if already is not None:
             return self._imported_before(sha256, name)
         sheet = importers.frame(

@@ -11,15 +11,19 @@ import pandas as pd
 import pytest
 from sqlalchemy import event, select, text, update
 
+from bestbt.engine.ports import AssetType, ContractSpec
 from bestbt.errors import StoreCorrupt, UsageError
 from bestbt.store import copying
 from bestbt.store.dialects import connect, locate
 from bestbt.store.run_writer import pack_curve
 from bestbt.store.schema import KINDS
 from bestbt.store.store import Store
+from bestbt.units import SECOND
+from tests.store.test_feed import FAR, PUT, WEEK, points
 from tests.store.test_segments import fill
 
 CALL = "NIFTY 2024-03-28 22000 CE"
+MARCH_ONLY = KINDS["option"].segments.c.step > SECOND  # the bars of `fill`
 MARCH = ("2024-03-01", "2024-03-28")
 CURVE = (np.array([60, 120]), np.array([10_000, 9_990]))
 ORDER = {
@@ -34,6 +38,11 @@ def whole(store: Store) -> None:
     fill(store)
     with store.importing("more", sha256="ab" * 32) as tx:
         tx.close("NIFTY", pd.Timestamp("2024-03-01").date(), 2233875, "by hand")
+        seconds = WEEK.starts[0] + SECOND * np.array([0, 1, 5])
+        tx.write(PUT, seconds, points(3), np.full(3, 50), step=SECOND)
+        times = WEEK.starts[[5, 5, 7]]
+        tx.write_ticks(FAR, times, np.array([5, 7, 9]), np.array([50, 100, 50]))
+        tx.write_ticks(ContractSpec("index", "NIFTY"), times, np.array([5, 7, 9]))
     for name in ("one", "two"):
         assert save(store, name) > 0
 
@@ -66,6 +75,7 @@ def content(store: Store) -> list[Any]:
         [kept.source, kept.hash, kept.options, kept.equity.to_dict()],
         store.closes("NIFTY").to_dict(),
         store.prices(CALL).to_dict("records"),
+        store.prices(str(FAR), bar=None).to_dict("records"),
     ]
 
 
@@ -143,9 +153,9 @@ def test_a_copy_that_arrived_otherwise_is_refused(full: Store, other: str) -> No
     half = Store(connect(locate(other)))
     table = KINDS["option"].segments
     with half.engine.begin() as connection:
-        stored: bytes = connection.execute(select(table.c.points)).scalar_one()
+        stored: bytes = connection.execute(select(table.c.points).where(MARCH_ONLY)).scalar_one()
         flipped = bytes([stored[0] ^ 1]) + stored[1:]
-        connection.execute(update(table).values(points=flipped))
+        connection.execute(update(table).where(MARCH_ONLY).values(points=flipped))
     half.close()
     with pytest.raises(StoreCorrupt, match=r"`options_segment` is not what was sent"):
         full.copy_to(other, progress=False)
@@ -172,10 +182,10 @@ def test_a_store_with_data_is_no_place_for_a_copy(full: Store, other: str) -> No
 def flip(store: Store, column: str) -> None:
     table = KINDS["option"].segments
     with store.engine.begin() as connection:
-        stored: bytes = connection.execute(select(table.c[column])).scalar_one()
+        stored: bytes = connection.execute(select(table.c[column]).where(MARCH_ONLY)).scalar_one()
         at = len(stored) // 2
         flipped = stored[:at] + bytes([stored[at] ^ 16]) + stored[at + 1 :]
-        connection.execute(update(table).values({column: flipped}))
+        connection.execute(update(table).where(MARCH_ONLY).values({column: flipped}))
 
 
 @pytest.mark.parametrize("column", ["points", "live", "spans", "oi", "ask"])
@@ -183,7 +193,7 @@ def test_verify_names_what_is_damaged_and_the_rest_can_be_used(full: Store, colu
     assert full.verify(progress=False).damage == ()
     flip(full, column)
     found = full.verify(progress=False)
-    assert found.segments == 2
+    assert found.segments == 5
     (line,) = found.damage
     assert f"{CALL} in 2024-03" in line
     assert f"`{column}`" in line
@@ -192,12 +202,28 @@ def test_verify_names_what_is_damaged_and_the_rest_can_be_used(full: Store, colu
     assert len(full.prices("NIFTY"))
 
 
+@pytest.mark.parametrize("asset", ["option", "index"])
+@pytest.mark.parametrize("column", ["price", "times", "digest", "last"])
+def test_verify_reads_ticks_too(full: Store, asset: AssetType, column: str) -> None:
+    table = KINDS[asset].ticks
+    with full.engine.begin() as connection:
+        stored = connection.execute(select(table.c[column])).scalar_one()
+        other = stored[:-1] + bytes([stored[-1] ^ 1]) if isinstance(stored, bytes) else None
+        other = other or ("0" * 32 if isinstance(stored, str) else stored + 1)
+        connection.execute(update(table).values({column: other}))
+    (line,) = full.verify(progress=False).damage
+    assert "on 2024-02-01" in line
+    assert ("NIFTY 2024-02-29 21000 PE" if asset == "option" else "ticks of NIFTY on") in line
+
+
 @pytest.mark.parametrize(
     ("column", "value"), [("digest", "0" * 32), ("live_bars", 5), ("points_crc", 7), ("bars", 9)]
 )
 def test_verify_finds_what_does_not_fit(full: Store, column: str, value: object) -> None:
     with full.engine.begin() as connection:
-        connection.execute(update(KINDS["option"].segments).values({column: value}))
+        connection.execute(
+            update(KINDS["option"].segments).where(MARCH_ONLY).values({column: value})
+        )
     assert len(full.verify(progress=False).damage) == 1
 
 
@@ -215,7 +241,7 @@ def test_verify_finds_a_file_whose_pages_are_damaged(tmp_path: Path) -> None:
     path.write_bytes(raw)
     store = Store.open(path)
     found = store.verify(progress=False)
-    assert found.segments == 2
+    assert found.segments == 5
     assert found.damage
     store.close()
 

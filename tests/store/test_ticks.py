@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sqlalchemy import select, text, update
+from sqlalchemy import select, update
 
 from bestbt.engine.grid import Grid, Session
 from bestbt.engine.ports import ContractSpec
@@ -256,18 +256,6 @@ def test_the_fingerprint_knows_ticks(ticked: Store) -> None:
         )
     assert ticked.fingerprint(["NIFTY"], ON, ON) != before
     assert ticked.fingerprint(["NIFTY"], "2024-03-01", "2024-03-01") != before
-
-
-def test_a_store_made_before_there_were_ticks_is_completed(tmp_path: Path) -> None:
-    path = tmp_path / "old.sqlite"
-    old = Store.open(path)
-    with old.engine.begin() as connection:
-        for kind in KINDS.values():
-            connection.execute(text(f"DROP TABLE {kind.ticks.name}"))
-    old.close()
-    store = Store.open(path)
-    assert store.coverage().empty
-    store.close()
 
 
 # --- bars of a second ----------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""Version 2: stores on PostgreSQL; runs written as they play; settlements; quarantine.
+"""Version 2: stores on PostgreSQL; runs written as they play; settlements; quarantine; ticks.
 
 To add a table while version 2 has not been released: give it a class in `schema.py`, and make it
 here by `op.create_table`, every column written out (`sa.String(40)` for `Text(40)`; an index by
@@ -53,6 +53,10 @@ def upgrade() -> None:
         ("ix_quarantine_readmitted", ["readmitted_at"]),
     ):
         op.create_index(index, "quarantine", columns, if_not_exists=True)
+    for kind in ("options", "futures", "equity"):
+        quoted = [c for name in ("volume", "oi", "bid", "ask") for c in _blob(name, True)]
+        _ticks(kind, sa.Column("totals", sa.Boolean, nullable=False), *quoted)
+    _ticks("index")
     for column in (
         sa.Column("state", sa.String(10), nullable=False, server_default="finished"),
         sa.Column("writer", sa.String(300), nullable=False, server_default=""),
@@ -107,4 +111,29 @@ def _of_a_run(name: str, *own: Any) -> None:
         sa.Column("run_id", sa.Integer, sa.ForeignKey("runs.run_id"), primary_key=True),
         sa.Column("number", sa.Integer, primary_key=True, autoincrement=False),
         *own,
+    )
+
+
+def _ticks(kind: str, *own: Any) -> None:
+    contract = sa.ForeignKey(f"{kind}_contract.contract_id")
+    op.create_table(
+        f"{kind}_ticks",
+        sa.Column("contract_id", sa.Integer, contract, primary_key=True),
+        sa.Column("t0", sa.BigInteger, primary_key=True),
+        sa.Column("ticks", sa.Integer, nullable=False),
+        sa.Column("first", sa.BigInteger, nullable=False),
+        sa.Column("last", sa.BigInteger, nullable=False),
+        sa.Column("codec", sa.String(40), nullable=False),
+        sa.Column("digest", sa.String(32), nullable=False),
+        *_blob("times", False),
+        *_blob("price", False),
+        *own,
+        if_not_exists=True,  # as above
+    )
+
+
+def _blob(name: str, optional: bool) -> tuple[Any, Any]:
+    return (
+        sa.Column(f"{name}_crc", sa.BigInteger, nullable=optional),
+        sa.Column(name, sa.LargeBinary, nullable=optional),
     )
