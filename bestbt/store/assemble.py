@@ -117,6 +117,9 @@ def _filled(
                     segment.unpack_into(place, name)
                 elif (dense := segment.column(name)) is not None:
                     place[:] = dense[width * a : width * b]
+        if a and at and not segment.live[a]:  # it repeats a bar that the grid does not have
+            ahead = segment.live[a:b]
+            _repeat(made, at, at + (int(ahead.argmax()) if ahead.any() else b - a))
     _repeat(made, done, n)
     rest = {name: made.get(name) for name in OPTIONAL}
     return PriceColumns(first, made["points"], live, scale, **rest)

@@ -7,11 +7,11 @@ import os
 import threading
 import weakref
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime
 from pathlib import Path
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -22,31 +22,27 @@ from bestbt.engine.ports import ContractSpec
 from bestbt.errors import (
     ContractNotFound,
     DataGap,
-    ImportRefused,
-    StoreCorrupt,
     StoreUnreachable,
     UsageError,
 )
 from bestbt.markets.india import INDIA, India
 from bestbt.markets.symbols import Parsed, parse_symbol
-from bestbt.progress import progress_bar
 from bestbt.store import importers, quarantine
 from bestbt.store.copying import copy
 from bestbt.store.dialects import connect, locate, read, shown, writing
 from bestbt.store.export import write_export
 from bestbt.store.feed import Plan, StoreFeed, check_step, on_grid, plan, union_sessions
-from bestbt.store.official import OfficialCloses
+from bestbt.store.intake import How, Intake, units_of
 from bestbt.store.plans import allowed_memory, parse_loading
 from bestbt.store.quality import QualityReport
-from bestbt.store.reading import Reader, Stored, month_of
+from bestbt.store.reading import Reader, Stored
 from bestbt.store.run_writer import RunWriter
 from bestbt.store.runs import StoredRun, delete_run, list_runs, open_run
-from bestbt.store.sanitise import Calendar, Sheet, local_days, sanitise
+from bestbt.store.sanitise import Calendar, local_days, sanitise
 from bestbt.store.schema import KINDS, Import
 from bestbt.store.segments import Bars
-from bestbt.store.sheet import Units
 from bestbt.store.slabs import Slabs
-from bestbt.store.tick_rules import TickSheet, sanitise_ticks
+from bestbt.store.telling import Progress, telling
 from bestbt.store.ticks import Ticks
 from bestbt.store.verifying import Verified, verify
 from bestbt.store.versions import look, make
@@ -55,8 +51,6 @@ from bestbt.units import DAY, MINUTE, POINTS, SECOND, Ns
 
 __all__ = ["Store"]
 
-Tell: TypeAlias = Callable[[int, int, str], object]
-Progress: TypeAlias = bool | Tell
 Day: TypeAlias = date | str
 
 _EPOCH = date(1970, 1, 1).toordinal()
@@ -65,17 +59,6 @@ _LONG_AGO = date(2000, 1, 1)  # an exchange's name is read without a date: any e
 _LEVEL = 0.05  # an index that is further than this from what is stored of that day is another one
 _SOURCE = 400  # characters that are kept of where a close comes from
 _FAR = 0.40  # the same, from the nearest day within a month
-
-
-class _How(NamedTuple):
-    """How files are imported, as the caller said."""
-
-    format: str | None
-    symbol: str | None
-    again: bool
-    check_level: bool
-    units: Mapping[str, Units | None]  # of volume and oi
-    options: dict[str, Any]
 
 
 class Store:
@@ -99,6 +82,9 @@ class Store:
         self._calendar = Calendar(market)
         self._reader = Reader(engine, self._calendar)
         self._at_once = Reader(engine, self._calendar, patient=False)  # told or failed, now
+        self._intake = Intake(
+            engine, self._at_once, self._calendar, market, self.importing, self.synthetic
+        )
         self._plans: OrderedDict[tuple[Any, ...], Plan] = OrderedDict()
         self._lock = threading.Lock()
         # A store that is let go of without close() still gives its connections back.
@@ -253,104 +239,15 @@ class Store:
             The file cannot be understood, changed meanwhile, or has no row that could be stored:
             nothing was. Of a folder or archive: none of its files could be.
         """
-        file = Path(path).expanduser()
-        if not os.path.exists(file):
-            name = (
-                str(file)
-                if len(str(file)) < 250 and file.name.isprintable()
-                else (
-                    f"{str(file)[:60]!r}…"  # too long for any file, or with a NUL
-                )
-            )
-            raise ImportRefused(f"{name} is not there; give the path of a data file.")
-        source = importers.Source(file)
-        how = _How(
+        how = How(
             format,
             symbol,
             bool(options.pop("again", False)),
             bool(options.pop("check_level", True)),
-            {name: _units(name, options.pop(name, None)) for name in ("volume", "oi")},
+            {name: units_of(name, options.pop(name, None)) for name in ("volume", "oi")},
             options,
         )
-        if importers.is_many(source, format):
-            return self._import_each(file, how, progress)
-        with _telling(progress, file.name, " contracts") as tell:
-            return self._import_one(source, importers.Watch(source), how, tell)
-
-    def _import_each(self, file: Path, how: _How, progress: Progress) -> QualityReport:
-        """Import the files of a folder or an archive, each all or nothing; one that fails is named.
-
-        The instruments of arrays come from a file that may lie among them.
-        """
-        given = how.options.get("instruments")
-        parts, others = importers.parts(file, [] if given is None else [Path(given)])
-        if not parts:
-            what = "a folder" if file.is_dir() else "an archive"
-            raise ImportRefused(
-                f"{file} is {what}; give the path of a data file, or of {what} of such files. "
-                f"None is in it: their names end in {', '.join(importers.KINDS)}."
-            )
-        reports: list[QualityReport] = []
-        refused: dict[str, str] = {}
-        specs: set[ContractSpec] = set()
-        with _telling(progress, file.name, " files") as tell, importers.Unpacker() as unpacker:
-            for done, part in enumerate(parts):
-                tell(done, len(parts), part.label)
-                watch = importers.Watch(importers.Source(part.path, part.label))
-                try:
-                    with unpacker.source(part) as source:
-                        reports.append(self._import_one(source, watch, how, _silent, specs))
-                except (UsageError, OSError) as error:
-                    refused[part.label] = str(error)
-            tell(len(parts), len(parts), "stored")
-        if not reports:
-            if len(refused) == 1:
-                raise ImportRefused(next(iter(refused.values())))
-            lines = [f"  {name}: {why}" for name, why in list(refused.items())[:5]]
-            lines += [f"  and {len(refused) - 5:,} more"] if len(refused) > 5 else []
-            head = f"None of {len(refused):,} files of {file.name} could be stored."
-            raise ImportRefused("\n".join([head, *lines]))
-        if len(parts) == 1:
-            return reports[0]
-        merged = QualityReport.merged(file.name, reports, refused)
-        merged.contracts = len(specs)
-        if others:
-            merged.remarks.append(
-                f"{len(others):,} files of other kinds were left out: {', '.join(others[:3])}"
-            )
-        return merged
-
-    def _import_one(
-        self,
-        source: importers.Source,
-        watch: importers.Watch,
-        how: _How,
-        tell: Tell,
-        specs: set[ContractSpec] | None = None,
-    ) -> QualityReport:
-        """Import one file; *specs* is told of its contracts."""
-        name = importers.recognise(source, how.format)
-        sha256 = _sha256(source.path)
-        if also := importers.identity(source, name, how.symbol, how.options):
-            sha256 = hashlib.sha256(f"{sha256} {also}".encode()).hexdigest()
-        already = None if how.again else read(self.engine, lambda c: earlier_import(c, sha256))
-        if already is not None:
-            return self._imported_before(sha256, source.name)
-        tell(0, 0, "reading")
-        try:
-            sheet = importers.read(
-                source, self.market, format=name, symbol=how.symbol, **how.options
-            )
-        except UsageError:
-            watch.check()  # what is being written looks broken: say that instead
-            raise
-        if isinstance(sheet, Sheet):
-            sheet.volume_in = how.units["volume"] or sheet.volume_in
-            sheet.oi_in = how.units["oi"] or sheet.oi_in
-        elif any(how.units.values()):
-            raise ImportRefused(f"volume= and oi= are for rows of bars; {source.name} has its own.")
-        sheet.report.file, sheet.report.sha256 = source.name, sha256
-        return self._import(sheet, how, tell, watch, specs)
+        return self._intake.file(Path(path).expanduser(), how, progress)
 
     def import_frame(
         self,
@@ -410,208 +307,8 @@ class Store:
         2
         >>> store.close()
         """
-        sha256 = _frame_sha256(frame, f"{symbol} {sorted((columns or {}).items())} {stamp} {bar}")
-        already = None if again else read(self.engine, lambda c: earlier_import(c, sha256))
-        if already is not None:
-            return self._imported_before(sha256, name)
-        sheet = importers.frame(
-            frame,
-            name,
-            self.market,
-            symbol=symbol,
-            columns=columns,
-            stamp=stamp,
-            bar=bar,
-            official_closes=official_closes,
-        )
-        sheet.report.file, sheet.report.sha256 = name, sha256
-        how = _How(None, symbol, again, check_level, {"volume": None, "oi": None}, {})
-        return self._import(sheet, how, _silent)
-
-    def _import(
-        self,
-        read: importers.Read,
-        how: _How,
-        tell: Tell,
-        watch: importers.Watch | None = None,
-        specs: set[ContractSpec] | None = None,
-    ) -> QualityReport:
-        """Store what was read; *specs* is told of its contracts."""
-        report = read.report
-        file, sha256 = report.file, report.sha256
-        synthetic = isinstance(read, importers.Exported) and read.synthetic
-        given = 0  # lots
-        with self.importing(
-            file, sha256=sha256, format=report.format, again=how.again, synthetic=synthetic
-        ) as tx:
-            if tx.already is not None:  # another process was quicker
-                return self._imported_before(sha256, file)
-            closes = OfficialCloses(self._at_once, tx, report, self.synthetic)
-            if isinstance(read, importers.Closes):
-                days = closes.write_all(read, file, how.check_level)
-                given = sum(tx.lots(*lot) for lot in read.lots if not self.synthetic(lot.symbol))
-                report.add("noted", "lot-given", given)
-            elif isinstance(read, TickSheet):
-                days = self._write_ticks(tx, closes, read, how, tell)
-            else:
-                days = self._write_bars(tx, closes, read, how, tell)
-            if not days and not given:
-                raise ImportRefused(f"No row of {file} could be stored.\n{report}")
-            report.add("noted", "replaced", tx.replaced)
-            if days:
-                report.start, report.end = min(days), max(days)
-            if isinstance(read, Sheet | TickSheet):
-                report.count_bounded()
-            tx.report = report
-            if watch is not None:
-                watch.check()
-        if specs is not None:
-            specs |= closes.contracts
-        return report
-
-    def _write_ticks(
-        self,
-        tx: Importing,
-        official: OfficialCloses,
-        sheet: TickSheet,
-        how: _How,
-        tell: Tell,
-    ) -> list[str]:
-        """Write ticks as they come; return the first and last time of each contract."""
-        times: list[str] = []
-        for done, (spec, ticks) in enumerate(sanitise_ticks(sheet, self._calendar)):
-            if how.check_level and spec.expiry is None:
-                points = np.repeat(ticks.price, POINTS)
-                self._check_level(spec, ticks.times, points, how.symbol)
-            columns = (ticks.volume, ticks.oi, ticks.bid, ticks.ask)
-            try:
-                tx.write_ticks(spec, ticks.times, ticks.price, *columns, totals=ticks.totals)
-            except UsageError as error:  # of another source than those stored
-                raise ImportRefused(f"{sheet.report.file}: {error}") from None
-            times += [self._local(int(ticks.times[i])) for i in (0, -1)]
-            official.contracts.add(spec)
-            sheet.report.tell_stored(spec, len(ticks))
-            tell(done + 1, len(sheet.specs), str(spec))
-        sheet.report.add("noted", "tick-known", tx.known)
-        return times
-
-    def _write_bars(
-        self,
-        tx: Importing,
-        official: OfficialCloses,
-        read: Sheet | importers.Exported,
-        how: _How,
-        tell: Tell,
-    ) -> list[str]:
-        """Write bars as they come; return the first and last time of each contract."""
-        report, total, closing = read.report, 0, False
-        file = report.file
-        bars: Iterator[tuple[ContractSpec, Bars, Ns]]
-        if isinstance(read, Sheet):
-            with self.engine.connect() as connection:
-                read.admitted = quarantine.admitted(connection)
-            total, closing, step = len(read.specs), read.official, read.step
-            bars = ((spec, live, step) for spec, live in sanitise(read, self._calendar))
-        else:
-            bars = read.bars
-        times: list[str] = []
-        contracts: set[ContractSpec] = set()
-        for spec, live, step in bars:
-            if how.check_level and spec.expiry is None:
-                self._check_level(spec, live.starts, live.points, how.symbol)
-            closes = closing and spec.asset == "index"
-            kept = self._beside_finer(spec, live, report, closes) if step == DAY else live
-            columns = (kept.volume, kept.oi, kept.bid, kept.ask)
-            tx.write(spec, kept.starts, kept.points, *columns, step=step)
-            official.contracts.add(spec)
-            contracts.add(spec)
-            stored = live if closes else kept
-            if len(stored):
-                times += [self._local(int(stored.starts[i])) for i in (0, -1)]
-            name = f"{spec.symbol} {spec.asset}"
-            report.symbols[name] = report.symbols.get(name, 0) + len(kept)
-            report.stored += len(stored)
-            report.contracts = len(contracts)
-            if closes:
-                for close in self._closes_of(spec, live):
-                    official.write(close, file, how.check_level)
-            tell(len(contracts), total, str(spec))
-        if isinstance(read, importers.Exported):
-            for close in read.closes:
-                official.put(close, file)
-            for settlement in read.settlements:
-                official.settle(settlement, file)
-        tell(len(contracts), len(contracts), "stored")
-        return times
-
-    def _beside_finer(
-        self, spec: ContractSpec, live: Bars, report: QualityReport, closes: bool
-    ) -> Bars:
-        """Leave out the candles of months of which the store has finer bars."""
-        found = self._at_once.contract(spec)
-        if found is None:
-            return live
-        steps = self._at_once.steps(found)
-        finer = np.array(
-            [steps.get(month_of(int(t), self.market.tz), DAY) < DAY for t in live.starts],
-            dtype=bool,
-        )
-        if not finer.any():
-            return live
-        days = [f"{spec} {self._local(int(t))[:10]}" for t in live.starts[finer]]
-        report.add("noted" if closes else "quarantined", "finer-stored", len(days), days)
-        return live.take(~finer)
-
-    def _closes_of(self, spec: ContractSpec, live: Bars) -> list[importers.Close]:
-        days = local_days(live.starts, self.market.tz).tolist()
-        last = live.points[POINTS - 1 :: POINTS].tolist()
-        return [
-            importers.Close(0, spec.symbol, date.fromordinal(_EPOCH + day), raw, counts=False)
-            for day, raw in zip(days, last, strict=True)
-        ]
-
-    def _imported_before(self, sha256: str, name: str) -> QualityReport:
-        table: Any = Import.__table__
-        asked = select(table.c.report, table.c.imported_at).where(table.c.sha256 == sha256)
-        newest = asked.order_by(table.c.import_id.desc())
-        row = read(self.engine, lambda connection: connection.execute(newest).first())
-        if row is None:
-            raise StoreCorrupt(
-                f"The record of the import of {name} has gone; open the store again."
-            )
-        first = QualityReport.from_json(row.report)
-        when = self._local(row.imported_at)
-        return QualityReport(name, first.format, sha256, first.rows, already=when)
-
-    def _check_level(self, spec: ContractSpec, starts: Any, points: Any, given: str | None) -> None:
-        """Refuse an index whose level cannot be that of the same index in the store."""
-        stored = self._at_once.contract(spec)
-        if stored is None or stored.first is None or stored.last is None:
-            return
-        month = 31 * DAY
-        low, high = int(starts[0]) - month, int(starts[-1]) + month
-        if stored.last < low or stored.first > high:
-            return
-        old = [s.bars() for s in self._at_once.segments(stored, low, high)]
-        if not old:
-            return
-        old_starts = np.concatenate([b.starts for b in old])
-        old_close = np.concatenate([b.points[POINTS - 1 :: POINTS] for b in old])
-        new_close = points[POINTS - 1 :: POINTS]
-        both, here, there = np.intersect1d(starts, old_starts, return_indices=True)
-        if len(both):
-            ours, theirs = np.median(new_close[here]), np.median(old_close[there])
-            limit = _LEVEL
-        else:
-            at = int(np.argmin(np.abs(old_starts - starts[0])))
-            ours, theirs, limit = new_close[0], old_close[at], _FAR
-        if abs(ours / theirs - 1) > limit:
-            fix = "the name given is wrong" if given else 'name it, with `symbol="…"`'
-            raise ImportRefused(
-                f"The file's {spec.symbol} is at {ours / spec.scale:,.2f} where the store has "
-                f"{theirs / spec.scale:,.2f}: it looks like another index. If so, {fix}; if "
-                "the store is wrong, import with `check_level=False`."
-            )
+        how = How(symbol=symbol, again=again, check_level=check_level)
+        return self._intake.frame(frame, name, how, columns, stamp, bar, official_closes)
 
     def imports(self) -> pd.DataFrame:
         """Return imported files, oldest first, each with its quality report."""
@@ -930,7 +627,7 @@ class Store:
         last = _day(end) if end is not None else max(b for _, b in outer)
         step = None if bar is None else duration(bar)
         file = Path(path).expanduser()
-        with _telling(progress, file.name, " contracts") as tell:
+        with telling(progress, file.name, " contracts") as tell:
             return write_export(self._reader, contracts, file, first, last, step, _bar, tell)
 
     def _find(self, text: str) -> Stored:
@@ -1043,7 +740,7 @@ class Store:
         `damage` of what is returned has a line for each segment that is not as it was stored; the
         contracts that it does not name are sound.
         """
-        with _telling(progress, "verify", " segments") as tell:
+        with telling(progress, "verify", " segments") as tell:
             return verify(self.engine, tell)
 
     def copy_to(self, url_or_path: str | os.PathLike[str], progress: Progress = True) -> int:
@@ -1068,7 +765,7 @@ class Store:
         try:
             make(target)
             look(target, to_fill=True)
-            with _telling(progress, "copy", " rows") as tell:
+            with telling(progress, "copy", " rows") as tell:
                 return copy(self.engine, target, tell)
         finally:
             target.dispose()
@@ -1104,13 +801,6 @@ def _day(value: Day) -> date:
         raise UsageError(f"{value!r} is no day; write it as '2024-01-31'.") from None
 
 
-def _units(name: str, given: Any) -> Units | None:
-    if given not in (None, "lots", "units"):
-        raise ImportRefused(f'{name}={given!r} was given; it is "lots" or "units".')
-    units: Units | None = given
-    return units
-
-
 def _bar(step: Ns) -> str:
     if not step:
         return "tick"
@@ -1118,33 +808,6 @@ def _bar(step: Ns) -> str:
         if step % size == 0 and (size != 60 * MINUTE or step > size):
             return f"{step // size}{name}"
     return f"{step}ns"
-
-
-def _files(folder: Path) -> Iterator[Path]:
-    """Files of a folder that an import may read."""
-    return (file for file in folder.rglob("*") if file.suffix in (".csv", ".zip"))
-
-
-def _frame_sha256(frame: pd.DataFrame, given: str) -> str:
-    """Return a hash of a frame's values and of what was said about them."""
-    found = hashlib.sha256(given.encode())
-    plain = frame.reset_index(allow_duplicates=True)
-    for place, name in enumerate(plain.columns):
-        column = plain.iloc[:, place]
-        if column.dtype == object:  # values of any kind, that need not have a hash
-            column = column.map(repr)
-        values = pd.util.hash_pandas_object(column, index=False)
-        found.update(f"\n{name}\n".encode() + values.to_numpy().tobytes())
-    return found.hexdigest()
-
-
-def _sha256(file: Path) -> str:
-    if file.is_dir():
-        names = sorted(f.relative_to(file).as_posix() for f in _files(file))
-        lines = (f"{name} {_sha256(file / name)}\n" for name in names)
-        return hashlib.sha256("".join(lines).encode()).hexdigest()
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _spec(text: str) -> ContractSpec | None:
@@ -1162,20 +825,3 @@ def _spec(text: str) -> ContractSpec | None:
     except (ValueError, UsageError):
         return None
     return importers.contract(named)
-
-
-def _silent(done: int, total: int, text: str) -> None:
-    pass
-
-
-@contextmanager
-def _telling(progress: Progress, name: str, unit: str) -> Iterator[Tell]:
-    """Give a function to tell progress to."""
-    if callable(progress):
-        yield progress
-        return
-    if not progress:
-        yield _silent
-        return
-    with progress_bar(name, unit) as tell:
-        yield tell

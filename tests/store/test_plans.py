@@ -257,6 +257,19 @@ def test_assembled_prices_are_those_of_the_live_bars(case: tuple[list[Packed], G
     assert same(found, want)
 
 
+def test_a_stale_bar_repeats_no_price_of_a_day_that_the_grid_lacks() -> None:
+    days = sessions(3, 3)
+    whole = Grid(days, MINUTE)
+    live = np.array([1, 2, 3, 8])  # of the second day the first bar, of the third the last
+    bars = Bars(whole.starts[live], np.repeat([100, 101, 150, 102], 4).astype(np.int32))
+    segment = Packed.read(pack(bars, whole.starts, MINUTE), "it")
+    grid = Grid([days[0], days[2]], MINUTE)
+    found = assemble(Places(grid).of(segment) or [], grid.n, 100)
+    assert found is not None
+    assert found.points[3::4].tolist() == [100, 101, 101, 101, 102]
+    assert found.live.tolist() == [True, True, False, False, True]
+
+
 def test_a_grid_that_cuts_a_span_is_not_laid_in_pieces() -> None:
     whole = Grid(sessions(1, 4), MINUTE)
     bars = Bars(whole.starts.copy(), np.full(16, 100, dtype=np.int32))

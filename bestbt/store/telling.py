@@ -1,0 +1,31 @@
+"""How long work of a store tells what it has done: a bar, a function of the caller's, or nobody."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TypeAlias
+
+from bestbt.progress import progress_bar
+
+__all__ = ["Progress", "Tell", "silent", "telling"]
+
+Tell: TypeAlias = Callable[[int, int, str], object]
+Progress: TypeAlias = bool | Tell
+
+
+def silent(done: int, total: int, text: str) -> None:
+    """Tell nobody."""
+
+
+@contextmanager
+def telling(progress: Progress, name: str, unit: str) -> Iterator[Tell]:
+    """Give a function to tell progress to."""
+    if callable(progress):
+        yield progress
+        return
+    if not progress:
+        yield silent
+        return
+    with progress_bar(name, unit) as tell:
+        yield tell
