@@ -291,7 +291,7 @@ def test_a_file_that_is_not_there(empty: Store, tmp_path: Path) -> None:
     told = refused(empty, tmp_path / "gone.csv")
     assert told == f"{tmp_path / 'gone.csv'} is not there; give the path of a data file."
     told = refused(empty, tmp_path)
-    assert told == f"{tmp_path} is a folder; give the path of a data file."
+    assert told.startswith(f"{tmp_path} is a folder; give the path of a data file, or of a folder")
 
 
 def test_a_file_of_something_else(empty: Store, tmp_path: Path) -> None:
@@ -302,8 +302,8 @@ def test_a_file_of_something_else(empty: Store, tmp_path: Path) -> None:
 
 def test_an_unknown_format(empty: Store, tmp_path: Path) -> None:
     file = write(tmp_path / "x.csv", "symbol,date,open,high,low,close", "NIFTY,,1,2,1,1")
-    told = refused(empty, file, format="candles")
-    assert "candles" in told
+    told = refused(empty, file, format="long")
+    assert "'long'" in told
     assert "long-bars" in told
 
 

@@ -97,11 +97,11 @@ def test_dirt_is_named(store: Store, tmp_path: Path) -> None:
     report = store.import_file(save(tmp_path, {"data": {"ce": arrays, "pe": None}}), progress=False)
     assert report.quarantined == {
         "unreadable-symbol": 2,
-        "no-price": 1,
         "before-open": 1,
         "unreadable-time": 1,
     }
-    assert (report.stored, report.balanced) == (2, True)
+    assert report.repaired == {"close-missing": 1}
+    assert (report.stored, report.balanced) == (3, True)
 
 
 @pytest.mark.parametrize(

@@ -120,7 +120,7 @@ CASES = [
     Case(f"{LEAN}/index/usa/minute/spx/*_trade.zip", {}, refused=ABROAD),
     Case(f"{LEAN}/indexoption/usa/minute/spx/*.zip", {}, refused=ABROAD),
     Case(f"{LEAN}/option/usa/minute/goog/*.zip", {}, refused=ABROAD),
-    Case("reference_sets/nifty_gold_sample.parquet", {}, refused='off-grid.*say bar="1min"'),
+    Case("reference_sets/nifty_gold_sample.parquet", {}, traded),
     Case("reference_sets/nifty_gold_sample.parquet", {"bar": "1min"}, traded),
 ]
 
