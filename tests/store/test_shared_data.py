@@ -22,7 +22,7 @@ from bestbt.store.store import Store
 ELSEWHERE = {
     "chain_2019/*": "test_chain_real.py",
     "eod/*": "test_import_bhavcopy.py",
-    "ticks/*": "ticks: to be filled in",
+    "ticks/*": "test_import_ticks.py",
 }
 
 
