@@ -1,4 +1,4 @@
-"""`bestbt store`: which store is used, and `copy`, `migrate`, `verify` of a whole one."""
+"""`bestbt store`: which one is used, and `copy`, `migrate`, `mirror`, `verify` of a whole one."""
 
 from __future__ import annotations
 
@@ -17,7 +17,9 @@ __all__ = ["add_store_verbs"]
 
 def add_store_verbs(verbs: Any) -> None:
     """Add `store` and its own verbs to those of a parser."""
-    store = verbs.add_parser("store", help="say which store is used; copy, migrate, verify one")
+    store = verbs.add_parser(
+        "store", help="say which store is used; copy, migrate, mirror, verify one"
+    )
     store.set_defaults(verb=_say)
     inner = store.add_subparsers(metavar="VERB")
 
@@ -29,6 +31,11 @@ def add_store_verbs(verbs: Any) -> None:
     migrates = inner.add_parser("migrate", help="bring an older store's tables up to date")
     migrates.add_argument("address", nargs="?", metavar="STORE")
     migrates.set_defaults(verb=_migrate)
+
+    mirror = inner.add_parser("mirror", help="keep prices as rows too, for SQL on a server")
+    mirror.add_argument("address", nargs="?", metavar="STORE")
+    mirror.add_argument("--drop", action="store_true", help="take the rows away")
+    mirror.set_defaults(verb=_mirror)
 
     verify = inner.add_parser("verify", help="hold every stored price against its checksums")
     verify.add_argument("address", nargs="?", metavar="STORE")
@@ -59,6 +66,21 @@ def _migrate(given: argparse.Namespace) -> None:
         print(f"{where} is of version {now} already; nothing was changed.")
     else:
         print(f"{where} is brought from version {found} to {now}.")
+
+
+def _mirror(given: argparse.Namespace) -> None:
+    address = given.address or given.store
+    existing(address).dispose()
+    with closing(Store.open(address)) as store:
+        if given.drop:
+            print("The rows are gone." if store.drop_mirror() else "There were no rows.")
+            return
+        found = store.mirror()
+    for line in found.damage:
+        print(line)
+    if found.damage:
+        raise StoreCorrupt(str(found))
+    print(found)
 
 
 def _verify(given: argparse.Namespace) -> None:

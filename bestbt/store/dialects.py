@@ -40,6 +40,7 @@ from bestbt.errors import BestbtError, StoreCorrupt, StoreUnreachable, UsageErro
 
 __all__ = [
     "connect",
+    "copy_in",
     "create",
     "default_path",
     "integrity",
@@ -318,25 +319,30 @@ def _on_server_error(context: ExceptionContext) -> None:
     if context.is_pre_ping or context.sqlalchemy_exception is None:
         return  # the pool connects anew; an interrupt is no error of the database
     where = shown(context.engine.url) if context.engine else "the store"
-    error: BestbtError | None = None
-    if context.is_disconnect or state in _GONE or state.startswith("08"):
-        error = StoreUnreachable(
+    error = _of_server(where, state, str(said), gone=context.is_disconnect)
+    if error is not None:
+        raise error from None
+
+
+def _of_server(where: str, state: str, said: str, *, gone: bool) -> BestbtError | None:
+    """Return what to tell of an error of a server; None for what is a fault of ours."""
+    if gone or state in _GONE or state.startswith("08"):
+        return StoreUnreachable(
             f"{where} went away while it was used. What was being written was not stored; try "
             "again when the server is back."
         )
-    elif state == "53100":
-        error = UsageError(f"The disk of {where} is full; what was stored before is kept.")
-    elif state == "55P03":
-        error = UsageError(f"{where} is being written by another process; try again when it ends.")
-    elif state in ("42501", "25006"):
-        error = UsageError(
-            f"{where} does not let its user do this ({str(said).splitlines()[0]}); grant it, or "
+    if state == "53100":
+        return UsageError(f"The disk of {where} is full; what was stored before is kept.")
+    if state == "55P03":
+        return UsageError(f"{where} is being written by another process; try again when it ends.")
+    if state in ("42501", "25006"):
+        return UsageError(
+            f"{where} does not let its user do this ({said.splitlines()[0]}); grant it, or "
             "use another database."
         )
-    elif state in ("XX001", "XX002"):
-        error = StoreCorrupt(f"{where} is damaged ({str(said).splitlines()[0]}). Put back a copy.")
-    if error is not None:
-        raise error from None
+    if state in ("XX001", "XX002"):
+        return StoreCorrupt(f"{where} is damaged ({said.splitlines()[0]}). Put back a copy.")
+    return None
 
 
 # --- tables and rows ---------------------------------------------------------------------------
@@ -373,6 +379,27 @@ def upsert(connection: Connection, table: Table, columns: Iterable[str]) -> Exec
     if not new:
         return statement.on_conflict_do_nothing(index_elements=keys)
     return statement.on_conflict_do_update(index_elements=keys, set_=new)
+
+
+def copy_in(
+    connection: Connection, table: str, columns: Iterable[str], blocks: Iterable[bytes]
+) -> None:
+    """Add rows that are in PostgreSQL's binary form already: ten times as quick as statements."""
+    import psycopg
+
+    raw: Any = connection.connection.driver_connection
+    head, end = b"PGCOPY\n\xff\r\n\0" + bytes(8), b"\xff\xff"
+    statement = f"COPY {table} ({', '.join(columns)}) FROM STDIN (FORMAT BINARY)"
+    try:
+        with raw.cursor() as cursor, cursor.copy(statement) as copy:
+            for block in (head, *blocks, end):
+                copy.write(block)
+    except psycopg.Error as error:  # the driver's own: SQLAlchemy has no word for COPY
+        state = error.sqlstate or ""
+        told = _of_server(shown(connection.engine.url), state, str(error), gone=raw.broken)
+        if told is None:
+            raise
+        raise told from None
 
 
 def number_on(connection: Connection, metadata: MetaData) -> None:

@@ -33,6 +33,7 @@ from bestbt.store.dialects import connect, locate, read, shown, writing
 from bestbt.store.export import write_export
 from bestbt.store.feed import Plan, StoreFeed, check_step, on_grid, plan, union_sessions
 from bestbt.store.intake import How, Intake, units_of
+from bestbt.store.mirror import Mirrored, drop_mirror, mirror
 from bestbt.store.plans import allowed_memory, parse_loading
 from bestbt.store.quality import QualityReport
 from bestbt.store.reading import Reader, Stored
@@ -769,6 +770,34 @@ class Store:
                 return copy(self.engine, target, tell)
         finally:
             target.dispose()
+
+    def mirror(self, progress: Progress = True) -> Mirrored:
+        """Keep all prices as rows too, for queries in SQL; on a PostgreSQL server.
+
+        Only segments that changed since the last time are written. Broken off, it goes on where it
+        was. The tables are in the documentation of the store, under "Rows for SQL".
+
+        Parameters
+        ----------
+        progress
+            As for `import_file`, in segments.
+
+        Returns
+        -------
+        Mirrored
+            `damage` has a line for each damaged segment; all others are mirrored.
+
+        Raises
+        ------
+        UsageError
+            On a file; beside another process that mirrors; over tables of somebody else.
+        """
+        with telling(progress, "mirror", " segments") as tell:
+            return mirror(self.engine, self.market.tz, tell)
+
+    def drop_mirror(self) -> bool:
+        """Take the rows for SQL away; return whether there were any."""
+        return drop_mirror(self.engine)
 
     # --- small things --------------------------------------------------------------------------
 
