@@ -164,7 +164,8 @@ class Databases:
             make_url(address),
             f"SELECT pg_terminate_backend(pid) FROM {others}",
             "; ".join([*emptied, f"INSERT INTO store_info VALUES ('version', '{VERSION}')"]),
-            "SELECT setval(oid::regclass, 1, false) FROM pg_class WHERE relkind = 'S'",
+            "SELECT setval(oid::regclass, 1, false) FROM pg_class WHERE relkind = 'S' "
+            "AND relnamespace = 'public'::regnamespace",  # not those of an extension
         )
         self._stores.append(address)
 

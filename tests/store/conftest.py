@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import date
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text
 
+from bestbt.store.dialects import reading
 from bestbt.store.quality import QualityReport
 from bestbt.store.store import Store
+from tests.store.row_market import EVERYTHING, write
 
 DAY_FILE = "banknifty_20221230.parquet"
 
@@ -39,3 +43,24 @@ def real(
     opened.close()
     if request.param == "postgresql":
         request.getfixturevalue("databases").drop(address)
+
+
+@pytest.fixture
+def server_store(on_server: str) -> Iterator[Store]:
+    """An empty store on a server, with TimescaleDB in it if the server has that."""
+    opened = Store.open(on_server)
+    asked = "SELECT count(*) FROM pg_available_extensions WHERE name = 'timescaledb'"
+    with reading(opened.engine).connect() as connection:
+        if connection.execute(text(asked)).scalar():
+            connection.execute(text("CREATE EXTENSION IF NOT EXISTS timescaledb"))
+    opened.engine.dispose()  # a connection that is older does not know it
+    yield opened
+    opened.drop_mirror()
+    opened.close()
+
+
+@pytest.fixture
+def march(server_store: Store) -> Store:
+    """A session of March 2024 and a Saturday in two parts, of every kind."""
+    write(server_store, EVERYTHING, date(2024, 3, 1), date(2024, 3, 2))
+    return server_store
