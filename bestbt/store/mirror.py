@@ -20,6 +20,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import numpy as np
+import numpy.typing as npt
 from sqlalchemy import (
     BigInteger,
     Column,
@@ -38,16 +39,18 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import DBAPIError
 
+from bestbt.engine.grid import Grid
 from bestbt.engine.ports import ContractSpec
 from bestbt.errors import StoreCorrupt, UsageError
 from bestbt.store.dialects import copy_in, is_made, reading, shown, upsert
 from bestbt.store.mirror_tables import LAYOUTS, TABLES, Layout, Month, RowTable, do
 from bestbt.store.reading import month_name, spec_of
 from bestbt.store.segments import Bars, unpack
+from bestbt.store.sessions import Calendar
 from bestbt.store.versions import note, noted
-from bestbt.units import POINTS, SECOND, Ns
+from bestbt.units import MINUTE, POINTS, SECOND, Ns
 
-__all__ = ["Mirrored", "drop_mirror", "mirror", "point_offsets"]
+__all__ = ["Mirrored", "drop_mirror", "mirror", "point_times"]
 
 _ROWS = 500_000  # in a batch, about: 30 MB of memory, and half a second lost by a kill
 _PATIENCE = "10s"  # how long another mirror is waited for
@@ -67,6 +70,7 @@ _MIRRORED = Table(  # not in `schema.py`: a store on a file has none
     Column("digest", String(32), nullable=False),
 )
 
+_I64 = npt.NDArray[np.int64]
 Tell = Callable[[int, int, str], object]
 
 
@@ -88,30 +92,33 @@ class Mirrored:
         return said + (f"; damaged: {len(self.damage):,}." if self.damage else ".")
 
 
-def point_offsets(step: Ns) -> tuple[Ns, ...]:
-    """Return when the four prices of a bar stand in its rows, from its start.
+def point_times(starts: _I64, ends: _I64) -> tuple[_I64, ...]:
+    """Return when the four prices of bars stand in their rows.
 
-    At its start, a third and two thirds of it, and in its last second; in its last microsecond
-    where a bar is of three seconds or less.
+    At the start of a bar, a third and two thirds of it, and in its last second; in its last
+    microsecond where it is of three seconds or less.
 
-    >>> [offset // 10**9 for offset in point_offsets(60 * 10**9)]
+    >>> times = point_times(np.array([0]), np.array([60 * 10**9]))
+    >>> [int(time[0]) // 10**9 for time in times]
     [0, 20, 40, 59]
     """
-    return 0, step // 3, 2 * step // 3, step - (SECOND if step > 3 * SECOND else 1000)
+    length = ends - starts
+    last = ends - np.where(length > 3 * SECOND, SECOND, 1000)
+    return starts, starts + length // 3, starts + 2 * length // 3, last
 
 
 # --- the whole of it ---------------------------------------------------------------------------
 
 
-def mirror(engine: Engine, tz: str, tell: Tell) -> Mirrored:
+def mirror(engine: Engine, calendar: Calendar, tell: Tell) -> Mirrored:
     """Write the rows of all segments that changed since the last time, and take away old ones.
 
     Parameters
     ----------
     engine
         Of a store on a PostgreSQL server.
-    tz
-        Time zone of its months and days.
+    calendar
+        The market's sessions: a bar ends when trading does, and days are the market's.
     tell
         Called with ``(done, total, text)``, in segments.
 
@@ -120,6 +127,7 @@ def mirror(engine: Engine, tz: str, tell: Tell) -> Mirrored:
     UsageError
         On SQLite, beside another mirror, or over tables of somebody else.
     """
+    tz = calendar.market.tz
     with _alone(engine) as apart:
         layout = _made(engine, tz)
         work = [(table, *_work(apart, table)) for table in TABLES]
@@ -132,7 +140,7 @@ def mirror(engine: Engine, tz: str, tell: Tell) -> Mirrored:
                 done, removed = done + len(batch), removed + len(batch)
                 tell(done, total, f"{table.name} {month_name(month.t0)}")
             for month, batch in _batches(new, tz):
-                found, added = _write(engine, layout, table, month, batch)
+                found, added = _write(engine, layout, table, month, batch, calendar)
                 damage += found
                 done, rows = done + len(batch), rows + added
                 written += len(batch) - len(found)
@@ -292,7 +300,12 @@ def _month(t0: Ns, tz: str) -> Month:
 
 
 def _write(
-    engine: Engine, layout: Layout, table: RowTable, month: Month, contracts: list[int]
+    engine: Engine,
+    layout: Layout,
+    table: RowTable,
+    month: Month,
+    contracts: list[int],
+    calendar: Calendar,
 ) -> tuple[list[str], int]:
     """Write a month of some contracts in one transaction; return what is damaged, and the rows.
 
@@ -312,7 +325,8 @@ def _write(
                 damage.append(str(error))
                 continue
             bars = segment.bars()
-            blocks.append(encode(row["contract_id"], bars, segment.step, spec.scale, table.traded))
+            ends = bar_ends(bars.starts, segment.step, _grid(calendar, table, month, segment.step))
+            blocks.append(encode(row["contract_id"], bars, ends, spec.scale, table.traded))
             rows += POINTS * len(bars)
             key = {"asset": table.kind.asset, "contract_id": row["contract_id"], "t0": month.t0}
             notes.append({**key, "digest": row["digest"]})
@@ -364,7 +378,26 @@ def _delete(connection: Connection, table: RowTable, month: Month, contracts: li
     note(connection, _STALE.format(table.stem), "yes")
 
 
-def encode(contract_id: int, bars: Bars, step: Ns, scale: int, traded: bool) -> bytes:
+@lru_cache(maxsize=8)
+def _grid(calendar: Calendar, table: RowTable, month: Month, step: Ns) -> Grid:
+    """Return all bars of a month that the market has."""
+    number = int(np.datetime64(month.t0, "ns").astype("datetime64[M]").astype(np.int64))
+    sessions, _ = calendar.month(table.kind.hours, number)
+    return Grid(sessions, step, calendar.market.tz)
+
+
+def bar_ends(starts: _I64, step: Ns, grid: Grid) -> _I64:
+    """Return when bars end: a step later, or when trading does.
+
+    What starts on no bar that the session tables have now is a minute long at most.
+    """
+    at = np.minimum(np.searchsorted(grid.starts, starts), max(grid.n - 1, 0))
+    if not grid.n:
+        return starts + min(step, MINUTE)
+    return np.where(grid.starts[at] == starts, grid.ends[at], starts + min(step, MINUTE))
+
+
+def encode(contract_id: int, bars: Bars, ends: _I64, scale: int, traded: bool) -> bytes:
     """Return bars as rows in PostgreSQL's binary form, four a bar.
 
     What was traded in a bar, and its open interest, are known at its end: they stand in its last
@@ -374,7 +407,7 @@ def encode(contract_id: int, bars: Bars, step: Ns, scale: int, traded: bool) -> 
     form = _bar_form(traded, volume is not None, oi is not None)
     made = np.zeros(len(bars), dtype=form)
     points = bars.points.reshape(-1, POINTS) / scale
-    for at, offset in enumerate(point_offsets(step)):
+    for at, times in enumerate(point_times(bars.starts, ends)):
         row = made[f"row{at}"]
         there: Mapping[str, Any] = row.dtype.fields or {}
         for name in there:
@@ -383,7 +416,7 @@ def encode(contract_id: int, bars: Bars, step: Ns, scale: int, traded: bool) -> 
                 row[name] = there[own][0].itemsize if own in there else _NULL
         row["fields"] = 5 if traded else 3
         row["contract_id"] = contract_id
-        row["time"] = (bars.starts + offset - _EPOCH) // 1000
+        row["time"] = (times - _EPOCH) // 1000
         row["price"] = points[:, at]
     if volume is not None:
         made["row3"]["volume"] = volume

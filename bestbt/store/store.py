@@ -793,7 +793,7 @@ class Store:
             On a file; beside another process that mirrors; over tables of somebody else.
         """
         with telling(progress, "mirror", " segments") as tell:
-            return mirror(self.engine, self.market.tz, tell)
+            return mirror(self.engine, self._calendar, tell)
 
     def drop_mirror(self) -> bool:
         """Take the rows for SQL away; return whether there were any."""

@@ -23,11 +23,10 @@ from bestbt.engine.ports import ContractSpec
 from bestbt.errors import StoreUnreachable, UsageError
 from bestbt.markets.india import INDIA
 from bestbt.store import mirror as mirror_module
-from bestbt.store.mirror import point_offsets
 from bestbt.store.mirror_tables import TABLES
 from bestbt.store.schema import KINDS, Base
 from bestbt.store.store import Store
-from bestbt.units import MINUTE, SECOND, Ns
+from bestbt.units import DAY, MINUTE, SECOND, Ns
 from tests.postgres import Server
 from tests.store.row_market import CHAIN, EVERYTHING, FUTURE, INDEX, SHARE, write
 
@@ -135,17 +134,20 @@ def test_summaries_are_those_of_the_rows(march: Store, rule: str, which: int) ->
             assert found[name].tolist() == expected[name].tolist()
 
 
-@pytest.mark.parametrize("step", [SECOND, 5 * MINUTE, 60 * MINUTE])
+@pytest.mark.parametrize("step", [SECOND, 5 * MINUTE, 60 * MINUTE, DAY])
 def test_bars_of_other_lengths(server_store: Store, step: Ns) -> None:
-    write(server_store, [INDEX], date(2024, 3, 1), date(2024, 3, 1), step=step)
+    write(server_store, [INDEX], date(2024, 3, 1), date(2024, 3, 1), step=step, alive=1)
     server_store.mirror(progress=False)
     number, (bars,) = stored(server_store, INDEX)
     rows = rows_of(server_store, "index_data", number)
     times = rows["time"].dt.as_unit("ns").astype("int64").to_numpy()
     assert np.all(np.diff(times) > 0)
-    inside = times.reshape(-1, 4) - bars.starts[:, None]
-    assert inside.tolist() == [[int(o) // 1000 * 1000 for o in point_offsets(step)]] * len(bars)
-    assert inside.max() < step
+    for start, points in zip(bars.starts.tolist(), times.reshape(-1, 4).tolist(), strict=True):
+        closes = pd.Timestamp("2024-03-01 15:30", tz="Asia/Kolkata").value
+        long = min(step, closes - start)  # the last bar ends when trading does
+        last = 1000 if step == SECOND else SECOND
+        expected = [0, long // 3, 2 * long // 3, long - last]
+        assert [point - start for point in points] == [at // 1000 * 1000 for at in expected]
     assert rows["price"].tolist() == (bars.points / 100).tolist()
 
 
