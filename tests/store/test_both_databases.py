@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import pytest
 
 from bestbt.store.store import Store
 from tests.postgres import Databases
