@@ -19,7 +19,8 @@ from bestbt.cell.compile import CompiledCell, compile_cell, render_problems_text
 from bestbt.cell.options import RUN_OPTIONS, CellOptions, first_day, last_day, parse_options
 from bestbt.cell.surface import Surface
 from bestbt.engine.strategy import Strategy
-from bestbt.errors import BestbtError, CellError, UsageError, without_secrets
+from bestbt.errors import BestbtError, CellError, ImportRefused, UsageError, without_secrets
+from bestbt.import_verb import SET_HELP, import_options
 from bestbt.markets.demo import write_demo
 from bestbt.progress import expiry_bar
 from bestbt.report.saved import saved_summary
@@ -73,10 +74,13 @@ def _parser() -> argparse.ArgumentParser:
     demo.add_argument("--if-empty", action="store_true", help="only when the store is empty")
     demo.set_defaults(verb=_demo)
 
-    imports = verbs.add_parser("import", help="import files of market data")
+    imports = verbs.add_parser("import", help="import files of market data, or folders of them")
     imports.add_argument("paths", nargs="+", metavar="PATH")
     imports.add_argument("--format", help="how to read them; default: guessed from the content")
     imports.add_argument("--symbol", help="whose prices they are, where a file says it wrong")
+    imports.add_argument(
+        "--set", dest="settings", action="append", default=[], metavar="NAME=VALUE", help=SET_HELP
+    )
     imports.set_defaults(verb=_import)
 
     quarantine = verbs.add_parser("quarantine", help="list the rows that imports set aside")
@@ -129,9 +133,24 @@ def _demo(given: argparse.Namespace) -> None:
 
 
 def _import(given: argparse.Namespace) -> None:
+    """Import each path; one that is refused does not keep the others out."""
+    options = import_options(given.settings)
+    files, refused = 0, 0
     with closing(Store.open(given.store)) as store:
         for path in given.paths:
-            print(store.import_file(path, format=given.format, symbol=given.symbol))
+            try:
+                report = store.import_file(path, given.format, given.symbol, **options)
+            except (UsageError, OSError) as error:
+                if len(given.paths) == 1:
+                    raise
+                print(f"bestbt: {error}", file=sys.stderr, flush=True)
+                files, refused = files + 1, refused + 1
+            else:
+                print(report, flush=True)  # before the next one's progress
+                files += report.files + len(report.refused)
+                refused += len(report.refused)
+    if refused:
+        raise ImportRefused(f"{refused:,} of {files:,} files refused, each with its reason above.")
 
 
 def _coverage(given: argparse.Namespace) -> None:

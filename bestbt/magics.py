@@ -17,12 +17,13 @@ from bestbt.cell.compile import (
     render_problems_html,
     render_problems_text,
 )
-from bestbt.cell.options import RUN_OPTIONS, CellOptions, parse_options
+from bestbt.cell.options import RUN_OPTIONS, CellOptions, Parser, parse_options
 from bestbt.cell.place import Place, locate
 from bestbt.cell.show import author_lines, short_error
 from bestbt.cell.surface import Surface
 from bestbt.engine.strategy import Strategy
 from bestbt.errors import CellError, UsageError, did_you_mean, without_secrets
+from bestbt.import_verb import import_options
 from bestbt.markets.demo import write_demo
 from bestbt.progress import expiry_bar
 from bestbt.report.saved import saved_summary
@@ -39,7 +40,8 @@ _HELP = """\
 %%backtest SYMBOL… [options]   run the strategy written in the cell
 %bestbt coverage               what is in the store
 %bestbt demo                   load the synthetic demo market
-%bestbt import PATH [SYMBOL]   import a file of market data
+%bestbt import PATH [SYMBOL]   import a file of market data, or a folder of them; `--set NAME=VALUE`
+                               says an option of its format, `--format NAME` which format it is
 %bestbt store [PATH or URL]    say which store is used, or use another; `default`: your own again
 %bestbt runs                   runs saved in the store; `runs show RUN`, `runs compare RUN RUN`,
                                `runs delete RUN`, by number or name
@@ -208,7 +210,16 @@ class BestbtMagics(Magics):
     def _import(self, words: list[str]) -> Any:
         if not words:
             raise UsageError("%bestbt import needs a file: %bestbt import prices.parquet")
-        return self._store().import_file(words[0], symbol=words[1] if len(words) > 1 else None)
+        parser = Parser(prog="%bestbt import", add_help=False, allow_abbrev=False)
+        parser.add_argument("path")
+        parser.add_argument("name", nargs="?")
+        for option in ("--symbol", "--format"):
+            parser.add_argument(option)
+        parser.add_argument("--set", dest="settings", action="append", default=[])
+        given = parser.parse_intermixed_args(words)
+        options = import_options(given.settings)
+        symbol = given.symbol or given.name
+        return self._store().import_file(given.path, given.format, symbol, **options)
 
     def _use(self, words: list[str]) -> Any:
         if words == [_DEFAULT]:

@@ -17,7 +17,15 @@ from typing import Any, NoReturn
 from bestbt.engine.grid import duration
 from bestbt.errors import UsageError, did_you_mean
 
-__all__ = ["RUN_OPTIONS", "CellOptions", "first_day", "last_day", "parse_capital", "parse_options"]
+__all__ = [
+    "RUN_OPTIONS",
+    "CellOptions",
+    "Parser",
+    "first_day",
+    "last_day",
+    "parse_capital",
+    "parse_options",
+]
 
 # Options of the manual that this version does not have yet.
 _LATER = (
@@ -267,18 +275,19 @@ def _rate(text: str) -> float:
 # --- the parser ---
 
 
-class _Parser(argparse.ArgumentParser):
+class Parser(argparse.ArgumentParser):
     """argparse that raises instead of printing and exiting."""
 
     def error(self, message: str) -> NoReturn:
+        """Refuse with the command's name and where its options are listed."""
         message = re.sub(r"argument (\S+): ignored explicit.*", r"\1 takes no value", message)
         command = self.prog
         lists = "%bestbt help" if command.startswith("%") else f"{command} --help"
         raise UsageError(f"{command}: {message}. `{lists}` lists the options.")
 
 
-def _parser(command: str) -> _Parser:
-    parser = _Parser(
+def _parser(command: str) -> Parser:
+    parser = Parser(
         prog=command,
         usage="%(prog)s SYMBOL… [options]",
         description="Check the strategy and run it over stored prices.",

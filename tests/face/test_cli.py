@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -103,6 +104,71 @@ def test_a_file_written_from_a_store_is_imported_into_another(
     again = there.prices("NIFTY 2024-01-04 21700 CE").reset_index()
     assert again[["open", "high", "low", "close"]].equals(bars[["open", "high", "low", "close"]])
     assert not there.synthetic()
+    there.close()
+
+
+BARS = """day,time,o,h,l,LTP
+2024-02-05,09:16,100,102,99,101
+2024-02-05,09:17,101,103,100,102
+"""
+
+
+def test_options_of_a_format_are_set_by_name(empty: Terminal) -> None:
+    file = empty.write("finnifty.csv", BARS)
+    given = ("import", file, "--symbol", "FINNIFTY", "--set", "stamp=end")
+    assert "close" in refused(empty(*given)).splitlines()[0]
+    told = fine(empty(*given, "--set", "columns.close=LTP"))
+    assert "2 rows read, 2 stored" in told
+    there = Store.open(empty.store)
+    bars = there.prices("FINNIFTY")
+    assert [f"{time:%H:%M}" for time in bars.index] == ["09:15", "09:16"]
+    assert bars["close"].tolist() == [101, 102]
+    there.close()
+
+
+@pytest.mark.parametrize(
+    ("setting", "part"),
+    [
+        ("stmp=end", "No option 'stmp' for minute bars. Did you mean 'stamp'?"),
+        ("stamp", "write it as name=value"),
+        ("stamp=", "write it as name=value"),
+        ("columns=LTP", "write it as --set columns.close=LTP"),
+        ("stamp.close=end", "write it as --set stamp=end"),
+        ("again=perhaps", "again is true or false"),
+        ("symbol=NIFTY", "--symbol NIFTY"),
+        ("progress=no", "no option 'progress'"),
+    ],
+)
+def test_a_setting_that_makes_no_sense_is_refused(
+    empty: Terminal, setting: str, part: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = empty.folder / empty.write("finnifty.csv", BARS.replace("LTP", "close"))
+    words = ["--store", str(empty.store), "import", str(file), "--symbol", "FINNIFTY"]
+    assert main([*words, "--set", setting]) == 1
+    assert part in capsys.readouterr().err
+    assert main([*words, "--set", "bar=1min", "--set", "bar=1min"]) == 1
+    assert "bar was given twice" in capsys.readouterr().err
+
+
+def test_of_several_files_one_that_is_refused_does_not_keep_the_others_out(
+    empty: Terminal,
+) -> None:
+    day = "symbol,time,open,high,low,close\nFINNIFTY,2024-02-0{0} 09:15,100,101,99,100\n"
+    for name in ("a.csv", "days/b.csv", "days/c.csv", "days/bad.csv"):
+        (empty.folder / name).parent.mkdir(exist_ok=True)
+        number = 5 + "abc".find(Path(name).stem)
+        empty.write(name, "no prices\n1\n" if "bad" in name else day.format(number))
+    done = empty("import", "nowhere.csv", "a.csv", "days")
+    assert done.returncode == 1
+    first, last = done.stderr.strip().splitlines()
+    assert first == "bestbt: nowhere.csv is not there; give the path of a data file."
+    assert last == "bestbt: 2 of 5 files refused, each with its reason above."
+    a, days = re.findall(r"^\S+ \(.*rows read.*", done.stdout, re.M)
+    assert a.startswith("a.csv (long-bars CSV): 1 rows read, 1 stored")
+    assert days.startswith("days (2 files, long-bars CSV): 2 rows read, 2 stored")
+    assert re.search(r"refused +\S*bad.csv: ", done.stdout)
+    there = Store.open(empty.store)
+    assert there.coverage()["rows"].tolist() == [3]
     there.close()
 
 

@@ -307,6 +307,20 @@ def test_import_reports_on_quality(writing: Notebook, tmp_path: Path) -> None:
     assert "FINNIFTY" in set(writing("%bestbt coverage").value["symbol"])
 
 
+def test_import_takes_options_of_the_format(writing: Notebook, tmp_path: Path) -> None:
+    file = tmp_path / "bars.csv"
+    file.write_text("datetime,o,h,l,LTP\n2024-01-01 09:16,100,101,99,100.5\n")
+    refused(
+        writing(f"%bestbt import '{file}' FINNIFTY --set stmp=end"), ImportRefused, "mean 'stamp'?"
+    )
+    says = "--set columns.close=LTP --set stamp=end --format long-bars"
+    answer = writing(f"%bestbt import '{file}' FINNIFTY {says}")
+    assert (answer.value.stored, answer.value.start) == (1, "2024-01-01 09:15")
+    again = writing(f"%bestbt import --symbol FINNIFTY '{file}' {says} --set again=yes")
+    assert again.value.stored == 1
+    refused(writing(f"%bestbt import '{file}' --stamp end"), UsageError, "%bestbt help")
+
+
 def test_store_says_which_and_takes_another(notebook: Notebook, tmp_path: Path) -> None:
     assert repr(notebook("%bestbt store").value) == "<Store demo.sqlite, INDIAVIX, NIFTY>"
     assert repr(notebook(f"%bestbt store {tmp_path}/b.sqlite").value) == "<Store b.sqlite, empty>"
