@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import date
@@ -16,12 +17,13 @@ def progress_bar(text: str, unit: str) -> Iterator[Callable[[int, int, str], Non
     """Give a function to be told ``(done, total, newest)``; a *total* of 0 is not known.
 
     The bar appears when something is done and is taken away at the end, also by an error, so that
-    nothing stands before a message. What is no terminal and no notebook is spared it.
+    nothing stands before a message. What is no terminal and no notebook is spared it, and so is
+    everybody where tqdm's variable ``TQDM_DISABLE`` is set: its bar for notebooks does not read it.
     """
     shown: list[Any] = []
 
     def tell(done: int, total: int, newest: str) -> None:
-        if not done:
+        if not done or os.environ.get("TQDM_DISABLE"):
             return
         if not shown:
             from tqdm.auto import tqdm  # heavy, and only for people who watch

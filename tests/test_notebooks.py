@@ -72,6 +72,7 @@ def nbval(demo: Path, home: Path, *notebooks: Path) -> None:
     environment = {
         **{name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")},
         "BESTBT_STORE": str(demo),
+        "TQDM_DISABLE": "1",  # bars come and go by the clock
         "IPYTHONDIR": str(home / "ipython"),
         "PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")])),
     }

@@ -24,7 +24,7 @@ from bestbt.markets.india import India
 from bestbt.store import importers, quarantine
 from bestbt.store.dialects import read
 from bestbt.store.official import OfficialCloses
-from bestbt.store.quality import QualityReport
+from bestbt.store.quality import QualityReport, told_once
 from bestbt.store.reading import Reader, month_of
 from bestbt.store.sanitise import Calendar, Sheet, local_days, sanitise
 from bestbt.store.schema import Import
@@ -154,7 +154,7 @@ class Intake:
         if not reports:
             if len(refused) == 1:
                 raise ImportRefused(next(iter(refused.values())))
-            lines = [f"  {name}: {why}" for name, why in list(refused.items())[:5]]
+            lines = [f"  {told_once(name, why)}" for name, why in list(refused.items())[:5]]
             lines += [f"  and {len(refused) - 5:,} more"] if len(refused) > 5 else []
             head = f"None of {len(refused):,} files of {file.name} could be stored."
             raise ImportRefused("\n".join([head, *lines]))

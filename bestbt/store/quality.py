@@ -17,7 +17,17 @@ import pandas as pd
 from bestbt.engine.ports import ContractSpec
 from bestbt.units import Ns
 
-__all__ = ["KEPT", "RULES", "SAMPLES", "Aside", "Dealt", "Finding", "Parsed", "QualityReport"]
+__all__ = [
+    "KEPT",
+    "RULES",
+    "SAMPLES",
+    "Aside",
+    "Dealt",
+    "Finding",
+    "Parsed",
+    "QualityReport",
+    "told_once",
+]
 
 Dealt: TypeAlias = Literal["repaired", "quarantined", "noted"]
 SAMPLES = 20  # rows of each finding that are kept in the report, and with it in the store
@@ -376,17 +386,18 @@ class QualityReport:
 
     def _headline(self) -> str:
         of = "" if self.files == 1 and not self.refused else f"{self.files:,} files, "
-        head = f"{self.file} ({of}{self.format}): {self.rows:,} rows read, "
+        head = f"{self.file} ({of}{self.format}): {_counted(self.rows, 'row')} read, "
         if self.already:
             return head + f"none stored again: it was imported on {self.already}"
         head += f"{self.stored:,} stored"
         if self.start:
-            head += f" in {self.contracts} contracts, {self.start} to {self.end}"
+            head += f" in {_counted(self.contracts, 'contract')}, {self.start} to {self.end}"
         return head
 
     def _refusals(self) -> list[str]:
         """Say of the first files refused why."""
-        shown = [f"refused  {name}: {why}" for name, why in list(self.refused.items())[:SAMPLES]]
+        first = list(self.refused.items())[:SAMPLES]
+        shown = [f"refused  {told_once(name, why)}" for name, why in first]
         more = len(self.refused) - len(shown)
         return shown + ([f"refused  {more:,} more, as `report.refused` says"] if more > 0 else [])
 
@@ -400,10 +411,17 @@ class QualityReport:
         lines += [f"  {remark}" for remark in self.remarks]
         return "\n".join(lines + [f"  {refusal}" for refusal in self._refusals()])
 
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        """Show the lines of the report, not its fields, where IPython has no HTML."""
+        printer.text(str(self))
+
     def _repr_html_(self) -> str:
+        left = "text-align:left;vertical-align:top"  # notebooks align tables to the right
         rows = "".join(
-            f"<tr><td>{f.dealt}</td><td style='text-align:right'>{f.rows:,}</td>"
-            f"<td><b>{html.escape(f.rule)}</b>: {html.escape(RULES.get(f.rule, ''))}"
+            f"<tr><td style='{left}'>{f.dealt}</td>"
+            f"<td style='text-align:right;vertical-align:top'>{f.rows:,}</td>"
+            f"<td style='{left}'><b>{html.escape(f.rule)}</b>: "
+            f"{html.escape(RULES.get(f.rule, ''))}"
             + "".join(f"<br><code>{html.escape(s)}</code>" for s in f.samples[:3])
             + "</td></tr>"
             for f in self.findings
@@ -413,5 +431,14 @@ class QualityReport:
         symbols = ", ".join(f"{html.escape(k)} {v:,}" for k, v in self.symbols.items())
         return (
             f"<div><b>{html.escape(self._headline())}</b></div><div>{symbols}</div>"
-            f"<table>{rows}</table>{notes}"
+            f"<table style='margin:0'>{rows}</table>{notes}"
         )
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number:,} {what}" + ("" if number == 1 else "s")
+
+
+def told_once(name: str, why: str) -> str:
+    """Put a file's name before a message, unless it begins with it."""
+    return why if why.startswith(name) else f"{name}: {why}"

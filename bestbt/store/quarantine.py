@@ -24,7 +24,7 @@ from bestbt.store.schema import Import, Quarantine
 from bestbt.store.sheet import Rows, Sheet
 from bestbt.units import Ns
 
-__all__ = ["admitted", "keep", "listing", "mark", "pending", "sheets"]
+__all__ = ["OF_WHOLES", "admitted", "keep", "listing", "mark", "pending", "sheets"]
 
 _TABLE: Any = Quarantine.__table__
 _IMPORTS: Any = Import.__table__
@@ -33,6 +33,9 @@ _NUMBERS = (*_PRICES, "volume", "oi", "bid", "ask")
 _TERMS = ("asset", "symbol", "expiry", "strike", "right", "lot", "tick", "scale", "exchange")
 _TEXT = 1000  # characters of a row's text
 _MANY = 500  # ids in one statement
+
+# Notes on what is absent beside a row: true of a whole file, not of single rows taken back.
+OF_WHOLES = ("gaps", "first-bars", "missing-session", "short-session", "looks-end-stamped")
 
 
 def keep(

@@ -56,7 +56,7 @@ Day: TypeAlias = date | str
 
 _EPOCH = date(1970, 1, 1).toordinal()
 _PLANS = 16  # grids kept: a cell is run again and again over the same range
-_LONG_AGO = date(2000, 1, 1)  # an exchange's name is read without a date: any expiry will do
+_LONG_AGO = date(2000, 1, 1)  # names of indices and equities are the same on any date
 _LEVEL = 0.05  # an index that is further than this from what is stored of that day is another one
 _SOURCE = 400  # characters that are kept of where a close comes from
 _FAR = 0.40  # the same, from the nearest day within a month
@@ -396,6 +396,7 @@ class Store:
                     tx.write(spec, live.starts, live.points, *columns, step=sheet.step)
                     report.tell_stored(spec, len(live))
                 quarantine.mark(connection, sheet.rows.line.tolist())
+            report.findings = [f for f in report.findings if f.rule not in quarantine.OF_WHOLES]
             if report.stored:
                 report.add("noted", "replaced", tx.replaced)
                 report.aside.clear()  # they are in quarantine already
@@ -635,7 +636,7 @@ class Store:
         found = self._reader.spot(text)
         if found is None:
             spec = _spec(text)
-            found = None if spec is None else self._reader.contract(spec)
+            found = self._named(text) if spec is None else self._reader.contract(spec)
         if found is None or found.first is None:
             known = self._reader.symbols()
             has = (
@@ -648,6 +649,23 @@ class Store:
             )
             raise ContractNotFound(f"No {text!r} in the store; {has}.")
         return found
+
+    def _named(self, text: str) -> Stored | None:
+        """Return the contract that an exchange's name means.
+
+        Such a name has several readings, and the date on which it was used decides; here it is
+        what the store has.
+        """
+        for symbol in self._reader.symbols():
+            for asset in ("option", "future"):
+                for expiry in self._reader.expiries(asset, symbol):
+                    try:
+                        parsed = parse_symbol(text, expiry)
+                    except UsageError:
+                        continue
+                    if (parsed.asset, parsed.symbol, parsed.expiry) == (asset, symbol, expiry):
+                        return self._reader.contract(importers.contract(parsed))
+        return None
 
     def _outer(self, found: Stored) -> tuple[date, date]:
         days = local_days(np.array([found.first, found.last], dtype=np.int64), self.market.tz)

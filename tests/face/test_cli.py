@@ -164,7 +164,7 @@ def test_of_several_files_one_that_is_refused_does_not_keep_the_others_out(
     assert first == "bestbt: nowhere.csv is not there; give the path of a data file."
     assert last == "bestbt: 2 of 5 files refused, each with its reason above."
     a, days = re.findall(r"^\S+ \(.*rows read.*", done.stdout, re.M)
-    assert a.startswith("a.csv (long-bars CSV): 1 rows read, 1 stored")
+    assert a.startswith("a.csv (long-bars CSV): 1 row read, 1 stored")
     assert days.startswith("days (2 files, long-bars CSV): 2 rows read, 2 stored")
     assert re.search(r"refused +\S*bad.csv: ", done.stdout)
     there = Store.open(empty.store)
@@ -184,7 +184,7 @@ def test_quarantine_is_listed_and_taken_back(empty: Terminal) -> None:
     refused = empty("quarantine", "--readmit")
     assert (refused.returncode, "--reason" in refused.stderr) == (1, True)
     taken = empty("quarantine", "--reason", "spike", "--readmit").stdout
-    assert "bars.csv (re-admitted): 1 rows read, 1 stored" in taken
+    assert "bars.csv (re-admitted): 1 row read, 1 stored" in taken
     assert "0 rows read, 0 stored" in empty("quarantine", "--reason", "spike", "--readmit").stdout
 
 

@@ -61,6 +61,13 @@ def test_what_is_no_terminal_gets_no_bar() -> None:
     assert log.getvalue() == ""
 
 
+def test_whoever_wants_no_bar_gets_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TQDM_DISABLE", "1")
+    with redirect_stderr(Screen()) as screen, progress_bar("day.csv", " contracts") as tell:
+        tell(1, 2, "NIFTY")
+    assert screen.getvalue() == ""
+
+
 def test_a_notebook_takes_an_unfinished_bar_away_too(monkeypatch: pytest.MonkeyPatch) -> None:
     made: list[Any] = []
 

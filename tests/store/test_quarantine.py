@@ -90,6 +90,16 @@ def test_a_row_taken_back_is_traded_like_any_other(store: Store, imported: Quali
     assert store.imports()["format"].tolist()[-1] == "re-admitted"
 
 
+def test_the_report_on_a_row_taken_back_says_nothing_of_the_bars_around_it(
+    store: Store, imported: QualityReport
+) -> None:
+    told = str(store.readmit(reason="spike"))
+    assert told.splitlines() == [
+        "bars.csv (re-admitted): 1 row read, 1 stored",
+        "  NIFTY option: 1",
+    ]
+
+
 def test_taking_back_twice_changes_nothing(store: Store, imported: QualityReport) -> None:
     ids = store.quarantine(reason="spike")["id"]
     store.readmit(ids)

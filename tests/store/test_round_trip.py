@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from bestbt.errors import ImportRefused
+from bestbt.errors import ContractNotFound, ImportRefused
 from bestbt.markets.demo import write_demo
 from bestbt.store.store import Store
 
@@ -36,6 +36,26 @@ def test_prices_come_back_as_they_were(
     assert (report.rows, report.stored) == (len(written), len(written))
     assert report.findings == [f for f in report.findings if f.dealt == "noted"]
     pd.testing.assert_frame_equal(store.prices(name), written, check_exact=True, check_freq=False)
+
+
+@pytest.mark.parametrize(
+    ("name", "contract"),
+    [
+        ("NIFTY04JAN2421700CE", "NIFTY 2024-01-04 21700 CE"),
+        ("NFO:nifty2410421700ce", "NIFTY 2024-01-04 21700 CE"),
+        ("NIFTY24JAN21700CE", "NIFTY 2024-01-25 21700 CE"),  # or 24 January 2021, at 700
+        ("NIFTY24JANFUT", "NIFTY 2024-01-25 FUT"),
+        ("NIFTY 50", "NIFTY"),
+    ],
+)
+def test_prices_are_found_by_the_names_of_exchanges(demo: Store, name: str, contract: str) -> None:
+    assert demo.prices(name).equals(demo.prices(contract))
+
+
+@pytest.mark.parametrize("name", ["NIFTY04JAN2499900CE", "NIFTY11JAN2322000CE", "NIFTYXXCE"])
+def test_names_of_what_is_not_stored_are_refused(demo: Store, name: str) -> None:
+    with pytest.raises(ContractNotFound, match="in the store; it has INDIAVIX, NIFTY"):
+        demo.prices(name)
 
 
 @pytest.mark.parametrize("header", ["time", "Date", "timestamp", "DateTime", "Bar Time"])

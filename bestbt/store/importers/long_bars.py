@@ -88,17 +88,19 @@ def _lacks(
             "what its columns mean is not known. Write a header above it, or name all columns in "
             'order: header=["symbol", "datetime", "open", …].'
         )
-    optional = ("volume", "oi", "bid", "ask", "expiry", "strike", "right")
-    roles = [r for r in ALIASES if r not in found and r not in optional]
+    roles = [r for r in ALIASES if r in missing]
+    if len(roles) < len(missing):  # nothing says when
+        roles = ["datetime", "date", "time", *roles]
     tried = "; ".join(f"{r}: {', '.join(ALIASES[r])}" for r in roles)
     known = ", ".join(f"{r} = {headers[i] or '(no name)'}" for r, i in found.items()) or "none"
     said = (
         f"{name} lacks {', '.join(missing)}. Columns found: {', '.join(headers)}. "
-        f"Understood: {known}. Names tried for the others: {tried}. "
+        f"Understood: {known}. Names tried: {tried}. "
     )
     if list(missing) == [role for role in PRICES if role not in found] == list(PRICES[:3]):
         return said + _one_price(headers[found["close"]])
-    return said + f'Name them yourself, such as columns={{"{missing[0].split()[0]}": "…"}}.'
+    one = missing[0].split()[0]
+    return said + f'Name them yourself: columns={{"{one}": "…"}}, or --set columns.{one}=…'
 
 
 def _is_value(header: str) -> bool:
