@@ -19,7 +19,14 @@ from bestbt.cell.compile import CompiledCell, compile_cell, render_problems_text
 from bestbt.cell.options import RUN_OPTIONS, CellOptions, first_day, last_day, parse_options
 from bestbt.cell.surface import Surface
 from bestbt.engine.strategy import Strategy
-from bestbt.errors import BestbtError, CellError, ImportRefused, UsageError, without_secrets
+from bestbt.errors import (
+    BestbtError,
+    CellError,
+    ImportRefused,
+    StoreUnreachable,
+    UsageError,
+    without_secrets,
+)
 from bestbt.import_verb import SET_HELP, import_options
 from bestbt.markets.demo import write_demo
 from bestbt.progress import expiry_bar
@@ -141,7 +148,7 @@ def _import(given: argparse.Namespace) -> None:
             try:
                 report = store.import_file(path, given.format, given.symbol, **options)
             except (UsageError, OSError) as error:
-                if len(given.paths) == 1:
+                if len(given.paths) == 1 or isinstance(error, StoreUnreachable):
                     raise
                 print(f"bestbt: {error}", file=sys.stderr, flush=True)
                 files, refused = files + 1, refused + 1

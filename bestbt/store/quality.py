@@ -426,8 +426,9 @@ class QualityReport:
             + "</td></tr>"
             for f in self.findings
         )
-        said = [*self.remarks, *self._refusals()]
-        notes = "".join(f"<div>{html.escape(r)}</div>" for r in said)
+        notes = "".join(f"<div>{html.escape(r)}</div>" for r in self.remarks)
+        for refusal in self._refusals():
+            notes += f"<div><b>refused</b>{html.escape(refusal.removeprefix('refused'))}</div>"
         symbols = ", ".join(f"{html.escape(k)} {v:,}" for k, v in self.symbols.items())
         return (
             f"<div><b>{html.escape(self._headline())}</b></div><div>{symbols}</div>"

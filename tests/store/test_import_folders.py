@@ -76,7 +76,7 @@ def test_what_fails_is_named_and_the_others_go_on(store: Store, tmp_path: Path) 
     text, page = str(report), report._repr_html_()
     assert "in (2 files, GDFL minutes CSV): 3 rows read, 2 stored in 1 contract" in text
     assert "  refused  in/b.csv is empty" in text
-    assert "refused  in/b.csv is empty" in page
+    assert "<b>refused</b>  in/b.csv is empty" in page
     assert (report.start, report.end) == ("2024-01-03 09:15", "2024-01-03 09:16")
     (folder / "y.csv").write_text(f"{gdfl.HEADER}\n{NEXT.replace('09:16', '09:17')}\n")
     second = store.import_file(folder, progress=False)
