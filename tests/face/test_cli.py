@@ -163,7 +163,7 @@ def test_of_several_files_one_that_is_refused_does_not_keep_the_others_out(
     first, last = done.stderr.strip().splitlines()
     assert first == "bestbt: nowhere.csv is not there; give the path of a data file."
     assert last == "bestbt: 2 of 5 files refused, each with its reason above."
-    a, days = re.findall(r"^\S+ \(.*rows read.*", done.stdout, re.M)
+    a, days = re.findall(r"^\S+ \(.*rows? read.*", done.stdout, re.M)
     assert a.startswith("a.csv (long-bars CSV): 1 row read, 1 stored")
     assert days.startswith("days (2 files, long-bars CSV): 2 rows read, 2 stored")
     assert re.search(r"refused +\S*bad.csv: ", done.stdout)
