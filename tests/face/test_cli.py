@@ -166,7 +166,7 @@ def test_of_several_files_one_that_is_refused_does_not_keep_the_others_out(
     a, days = re.findall(r"^\S+ \(.*rows? read.*", done.stdout, re.M)
     assert a.startswith("a.csv (long-bars CSV): 1 row read, 1 stored")
     assert days.startswith("days (2 files, long-bars CSV): 2 rows read, 2 stored")
-    assert re.search(r"refused +\S*bad.csv: ", done.stdout)
+    assert re.search(r"refused +\S*bad.csv ", done.stdout)
     there = Store.open(empty.store)
     assert there.coverage()["rows"].tolist() == [3]
     there.close()
