@@ -19,7 +19,7 @@ import pandas as pd
 from sqlalchemy import Engine, select
 
 from bestbt.engine.ports import ContractSpec
-from bestbt.errors import ImportRefused, StoreCorrupt, UsageError
+from bestbt.errors import ImportRefused, StoreCorrupt, StoreUnreachable, UsageError
 from bestbt.markets.india import India
 from bestbt.store import importers, quarantine
 from bestbt.store.dialects import read
@@ -148,6 +148,8 @@ class Intake:
                 try:
                     with unpacker.source(part) as source:
                         reports.append(self._one(source, watch, how, silent, specs))
+                except StoreUnreachable:  # no other file can be stored either
+                    raise
                 except (UsageError, OSError) as error:
                     refused[part.label] = str(error)
             tell(len(parts), len(parts), "stored")
