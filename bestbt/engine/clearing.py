@@ -51,7 +51,8 @@ class Clearing:
             open_qty = held.qty if held is not None else 0
             if desk.lots.changed:
                 open_qty = whole_lots(open_qty, contract.lot)
-                qty = whole_lots(qty, contract.lot)
+                # an entry's own exit takes whole each lot it reaches into: none is left unguarded
+                qty = whole_lots(qty, contract.lot, up=order.parent is not None)
             if open_qty * qty >= 0:
                 desk.end(order, "cancelled", "position is closed")
                 return None
@@ -372,9 +373,8 @@ class Clearing:
             order.status, order.reason = "filled", "square-off"
             desk.orders.append(order)
             self._book(point, order, order.qty, contract.mark, 0, "square-off", "exit")
-        for order in list(desk.exchange.working):
-            if order.status == "working":
-                desk.end(order, "lapsed", "end of the run")
+        while desk.exchange.working:  # a combo that ends unfinished leaves what it has bought
+            desk.end(desk.exchange.working[0], "lapsed", "end of the run")
 
     def mark_to_market(self, bar: Ordinal) -> None:
         """Pay the day's profit of futures in cash, at the day's settlement price.

@@ -11,13 +11,17 @@ from bestbt.units import Qty
 __all__ = ["Lots", "whole_lots"]
 
 
-def whole_lots(qty: Qty, lot: int) -> Qty:
-    """Return the part of signed units that is whole lots.
+def whole_lots(qty: Qty, lot: int, up: bool = False) -> Qty:
+    """Return the part of signed units that is whole lots; with *up*, the lots they reach into.
 
     >>> whole_lots(125, 50), whole_lots(-125, 50), whole_lots(25, 50)
     (100, -100, 0)
+    >>> whole_lots(25, 50, up=True), whole_lots(-125, 50, up=True)
+    (50, -150)
     """
     odd = abs(qty) % lot
+    if up and odd:
+        odd -= lot
     return qty - odd if qty > 0 else qty + odd
 
 

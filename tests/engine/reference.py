@@ -832,7 +832,9 @@ class Reference(Books):
     def execute(self, order: RefOrder, point: int, trade: Trade) -> None:
         open_qty, qty = self.whole(order.option, self.qty(order.option)), order.qty
         if not order.opens:  # reduce-only
-            qty = self.whole(order.option, qty)
+            asked, qty = qty, self.whole(order.option, qty)
+            if order.parent is not None and qty != asked:
+                qty += self.lot(order.option) * (1 if asked > 0 else -1)
             if open_qty * qty >= 0:
                 self.end(order, "cancelled")
                 return

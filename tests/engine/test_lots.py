@@ -42,6 +42,20 @@ def test_stops_are_cut_and_end_with_the_last_whole_lot(play: Play) -> None:
     assert [o[2] for o in run.orders] == ["filled", "filled", "cancelled"]
 
 
+def test_stops_of_less_than_a_lot_guard_the_lots_that_they_make_together(play: Play) -> None:
+    entry = buy(sl=pts("0.1"))
+    run = play([100, 100, 100, 100, 80, 80], {0: (entry, entry)}, sessions=2, relot=25)
+    assert run.fills[2:] == [(4, 0, -50, 80, "gap", "stop")], "none trades 25, both are one lot"
+    assert [o[2] for o in run.orders] == ["filled", "filled", "filled", "cancelled"]
+
+
+def test_no_whole_lot_is_left_without_the_stops_that_it_had(play: Play) -> None:
+    entry = buy(sl=pts("0.1"), target=pts("0.3"))
+    run = play([100, 100, 100, 100, 80, 80], {0: (entry, entry)}, sessions=2, relot=75)
+    assert [f[2] for f in run.fills] == [75, 75, -100, -50]
+    assert not any(o[2] == "working" for o in run.orders)
+
+
 def test_more_can_be_bought_to_make_it_whole(play: Play) -> None:
     run = play(FLAT, {0: buy(lots=2), 3: sell(lots=1), 4: EXIT}, sessions=2, relot=75)
     assert [f[2] for f in run.fills] == [150, -50, -100], "150 units are three lots"

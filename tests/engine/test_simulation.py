@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from bestbt.engine.order import Buy, Sell
+from bestbt.engine.ports import ContractSpec
 from bestbt.engine.simulation import Simulation
 from bestbt.engine.strategy import Strategy, at
 from bestbt.errors import NotRepeatable, StaleHandle, UsageError
@@ -329,3 +331,16 @@ def test_a_run_may_close_what_is_held_at_its_last_mark() -> None:
     stays = simulate(resting, feed, slippage="2ticks")
     assert run.result.equity().tolist() == stays.result.equity().tolist()
     assert [p.qty for p in stays.result.positions] == [50]
+
+
+def test_nothing_works_any_more_when_all_was_closed_at_the_end() -> None:
+    other = ContractSpec("option", "NIFTY", date(2024, 1, 4), 105.0, "CE", lot=50)
+    feed = market(5, 5, 5, 5)
+    feed.add(other, [2, None, None, None])
+
+    def pair(s: Any, c: Any) -> None:
+        s.combo([Buy(c, 1), Sell(s._desk.contract(other), 1)])
+
+    run = simulate(script(b1=pair), feed, close_at_end=True)
+    assert [f[1] for f in fills(run)] == [50, -50], "the call that was bought"
+    assert run.strategy.get_orders("working") == []
