@@ -84,7 +84,7 @@ def parse_slippage(
         if number == 0 or (ticks != text and number > 0 and number.denominator == 1):
             count = int(number)
             return lambda order, _price, _first: count * order.contract.spec.tick
-    except ValueError:
+    except (ValueError, ZeroDivisionError):
         pass
     raise UsageError(
         f"slippage={rule!r} is not understood; give 0, '2ticks', '0.5%' or a function, or leave it "

@@ -35,7 +35,7 @@ class Participation(NamedTuple):
                 share = Fraction(given).limit_denominator(_FINEST)
             else:
                 share = Fraction(0)
-        except (ValueError, OverflowError):
+        except (ValueError, OverflowError, ZeroDivisionError):
             share = Fraction(0)
         if not 0 < share <= 1:
             raise UsageError(

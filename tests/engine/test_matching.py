@@ -199,7 +199,7 @@ def test_slippage_is_kept_beside_the_price_and_nothing_sells_below_a_tick() -> N
     assert (fill.raw_price, fill.raw_slippage) == (5, 5)
 
 
-@pytest.mark.parametrize("rule", ["much", -1, "-1%", "1.5ticks", 7])
+@pytest.mark.parametrize("rule", ["much", -1, "-1%", "1.5ticks", "1/0%", 7])
 def test_a_slippage_that_is_not_understood_is_refused(rule: Any) -> None:
     with pytest.raises(UsageError, match=r"slippage=.*is not understood"):
         parse_slippage(rule)

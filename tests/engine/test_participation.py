@@ -48,7 +48,7 @@ def test_without_volume_there_is_nothing_to_say() -> None:
 
 
 @pytest.mark.parametrize(
-    "share", [0, -0.1, 1.5, "much", "10 pct", True, float("nan"), float("inf")]
+    "share", [0, -0.1, 1.5, "much", "10 pct", "1/0", True, float("nan"), float("inf")]
 )
 def test_what_is_no_share_is_refused(share: Any) -> None:
     with pytest.raises(UsageError, match="max_participation="):
