@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from bestbt.engine.catalogue import Catalogue, Host
 from bestbt.engine.contract import Contract
 from bestbt.engine.costing import Cost, check_cost
+from bestbt.engine.lots import whole_lots
 from bestbt.engine.matching import MatchRules, SimulatedExchange, Slippage
 from bestbt.engine.order import Change, Level, Order, OrderKind, OrderStatus
 from bestbt.engine.portfolio import Portfolio
@@ -157,7 +158,8 @@ class Dealing(Catalogue):
         if not held:
             self._refuse_odd("exit", position)
             return None
-        rest = -held - sum(order.left for order in leaving if order.is_exit)
+        lot = contract.lot  # what an exit from before a change of it will trade
+        rest = -held - sum(whole_lots(order.left, lot) for order in leaving if order.is_exit)
         if leaving and rest * position.qty >= 0:
             return leaving[0]  # all of it is on its way
         return self.place(contract, rest, LEAVE, "exit", position.tag)

@@ -558,7 +558,7 @@ class Reference(Books):
             o for o in self.working()
             if o.option == option and o.kind == "exit" and o.type == "market"
         ]  # fmt: skip
-        rest = -qty - sum(o.qty for o in on_its_way if not o.opens)
+        rest = -qty - sum(self.whole(option, o.qty) for o in on_its_way if not o.opens)
         if rest * qty < 0:  # what is not leaving already
             self.place(option, rest, "market", "exit", since=self.next_point("market"))
 

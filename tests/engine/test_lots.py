@@ -35,6 +35,13 @@ def test_an_exit_trades_whole_lots_and_no_more(play: Play) -> None:
     assert run.refused == []
 
 
+def test_an_exit_on_its_way_is_counted_as_the_whole_lots_it_will_trade(play: Play) -> None:
+    quotes = [(0, 100)] * 3 + [(0, 0), (100, 0), (100, 0)]  # nothing to sell at for long
+    script = {0: buy(), 1: (EXIT, buy()), 3: EXIT}
+    run = play(FLAT, script, quotes=quotes, sessions=2, relot=75)
+    assert [f[2] for f in run.fills] == [75, 75, -50, -100], "all three lots of 50"
+
+
 def test_stops_are_cut_and_end_with_the_last_whole_lot(play: Play) -> None:
     entry = buy(sl=pts("0.1"), target=pts("0.3"))
     run = play([100, 100, 100, 100, 80, 140], {0: entry}, sessions=2, relot=75)
