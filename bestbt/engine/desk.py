@@ -422,13 +422,15 @@ class Desk(Dealing):
             return
         self.lots.changed = True
         working = [o for o in self.exchange.working if o.contract in changed]
-        entries = [o for o in working if not o.is_exit and o.left % o.contract.lot]
-        self._withdraw(entries, "no whole lots any more: the lot has changed")
         positions = self.portfolio.positions
-        for order in working:
+        for order in working:  # exits first: what cannot leave is not rolled either
             held = positions.get(order.contract)
             if order.status == "working" and order.is_exit and held and not held.whole_qty:
                 self.end(order, "cancelled", "less than a lot is held: the lot has changed")
+        entries = [o for o in working if not o.is_exit and o.left % o.contract.lot]
+        for cancelled in self._withdraw(entries, "no whole lots any more: the lot has changed"):
+            order = self.orders[cancelled]
+            self.note("refused", f"{order.contract.name}: {order.reason}", order=cancelled)
         for contract, held in positions.items():
             if contract in changed and held.odd_qty:
                 self.note(

@@ -201,11 +201,11 @@ class Reference(Books):
             and days[self.number - 1] < o.relot[0] and self.lot(o) != o.relot[1]
         ]  # fmt: skip
         working = [o for o in self.working() if o.option in changed]
-        self.take_back([o for o in working if o.opens and self.whole(o.option, o.qty) != o.qty])
         for order in working:
             held = self.qty(order.option)
             if order.status == "working" and not order.opens and not self.whole(order.option, held):
                 self.end(order, "cancelled")
+        self.take_back([o for o in working if o.opens and self.whole(o.option, o.qty) != o.qty])
         for option in self.held:
             if option in changed and self.whole(option, self.qty(option)) != self.qty(option):
                 self.log.append((self.bar, "odd-lot"))

@@ -95,10 +95,12 @@ def test_a_roll_takes_the_whole_lots(play: Play) -> None:
 
 
 class Relots(PlainMarket):
-    """Lots of 75 until the second day."""
+    """Lots of so many units until the second day, then of 50."""
+
+    before = 75
 
     def lot_changes(self, symbol: str, expiry: date) -> Sequence[LotChange]:
-        return [LotChange(date.fromisoformat(NEXT), 75)]
+        return [LotChange(date.fromisoformat(NEXT), self.before)]
 
 
 def relotted(expiry: str = NEXT, **by_bar: Any) -> Simulation:
@@ -149,6 +151,24 @@ def test_less_than_a_lot_neither_leaves_nor_is_guarded() -> None:
     refused = [e.text for e in run.result.log if e.kind == "refused"]
     assert [text.partition("(")[0] for text in refused] == ["exit", "set_sl", "set_target"]
     assert refused[0].endswith("25 units are less than a lot of 50; they settle")
+
+
+def test_what_is_taken_back_is_said_and_nothing_is_said_to_be_closed_that_is_not() -> None:
+    run = relotted("2024-01-04", b2=lambda s, c: s.buy(c, lots=1))
+    assert [(e.bar, e.text) for e in run.result.log] == [
+        (2, "NIFTY 2024-01-04 100 CE: no whole lots any more: the lot has changed")
+    ]
+    feed = market(5, 5, 5, 5, 6, 6, expiry="2024-01-25", days=(DAY, NEXT))
+    feed.add_option("2024-01-04", 100, "CE", [5] * 6)
+    feed.market = market_of = Relots(3)
+    market_of.before = 25
+
+    def roll(s: Any, c: Any) -> None:
+        s.roll(c, expiry=date(2024, 1, 25))
+
+    run = simulate(script(b0=lambda s, c: s.buy(c, lots=1), b2=roll), feed)
+    assert [e.kind for e in run.result.log] == ["roll", "odd-lot"]
+    assert [o.status for o in run.result.orders] == ["filled", "cancelled", "cancelled"]
 
 
 def test_a_feed_without_changes_has_none() -> None:
