@@ -160,8 +160,8 @@ def test_what_is_taken_back_is_said_and_nothing_is_said_to_be_closed_that_is_not
     ]
     feed = market(5, 5, 5, 5, 6, 6, expiry="2024-01-25", days=(DAY, NEXT))
     feed.add_option("2024-01-04", 100, "CE", [5] * 6)
-    feed.market = market_of = Relots(3)
-    market_of.before = 25
+    feed.market = quarters = Relots(3)
+    quarters.before = 25
 
     def roll(s: Any, c: Any) -> None:
         s.roll(c, expiry=date(2024, 1, 25))
