@@ -326,7 +326,7 @@ class Clearing:
                 "Options and futures of shares settle in shares, which is not played: exit or roll "
                 "what is held by that day's last bar."
             )
-        value = settlement_value(desk.feed, desk.market, index, expiry, bar, contract.spec)
+        value = settlement_value(desk.feed, desk.market, index, expiry, bar)
         worth = intrinsic(contract.spec, value.raw, index.spec.scale)
         order = Order(
             len(desk.orders),

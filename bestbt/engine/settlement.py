@@ -75,14 +75,13 @@ def settlement_value(
     index: Contract,
     expiry: date,
     bar: Ordinal,
-    spec: ContractSpec | None = None,
 ) -> SettlementValue:
     """Return what an expiry of an index settles on, at the last bar of its session.
 
-    The first that exists of: the stored official close; of a future (*spec*) its own stored
-    settlement price of that day, which is the same value; by the market's rule of that day, the
-    mean of (O+H+L+C)/4 over the last minutes of the session (live bars only, rounded to the
-    nearest raw price, halves up), or the index's first value after the closing auction.
+    All that expires settles on one value, the first that exists of: the stored official close; the
+    stored settlement price of the future that expires, which is the same; by the market's rule of
+    that day, the mean of (O+H+L+C)/4 over the last minutes of the session (live bars only, rounded
+    to the nearest raw price, halves up), or the index's first value after the closing auction.
 
     Raises
     ------
@@ -92,10 +91,10 @@ def settlement_value(
     official = feed.official_close(index.symbol, expiry)
     if official is not None:
         return SettlementValue(official, "official")
-    if spec is not None and spec.asset == "future":
-        own = feed.settlement_price(spec, expiry)
-        if own is not None:
-            return SettlementValue(half_up(own * index.spec.scale, spec.scale), "official")
+    future = feed.future(index.symbol, expiry)
+    own = None if future is None else feed.settlement_price(future, expiry)
+    if future is not None and own is not None:
+        return SettlementValue(half_up(own * index.spec.scale, future.scale), "official")
     grid: Grid = feed.grid
     session = grid.session(bar)
     columns = index._prices

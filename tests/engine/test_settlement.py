@@ -9,7 +9,7 @@ import pytest
 
 from bestbt.engine.fees import FeeSchedule, ScheduledFees
 from bestbt.engine.grid import time_of_day
-from bestbt.engine.ports import SettlementRule
+from bestbt.engine.ports import ContractSpec, SettlementRule
 from bestbt.engine.settlement import settlement_value
 from bestbt.engine.strategy import Strategy
 from bestbt.errors import DataGap, ExpiryNotFound, OrderError
@@ -40,6 +40,16 @@ def settled(feed: MemoryFeed, **by_bar: Any) -> tuple[float, str]:
 
 def test_the_official_close_comes_first() -> None:
     feed = expiring()
+    feed.closes["NIFTY", date(2024, 1, 1)] = 12_345
+    assert settled(feed) == (23.45, "official")
+
+
+def test_the_settlement_price_of_the_future_that_expires_is_the_options_value_too() -> None:
+    feed = expiring()
+    future = ContractSpec("future", "NIFTY", date(2024, 1, 1), lot=1)
+    feed.add(future, [100.0] * len(INDEX))
+    feed.settlements[future, date(2024, 1, 1)] = 11_000
+    assert settled(feed) == (10.0, "official")
     feed.closes["NIFTY", date(2024, 1, 1)] = 12_345
     assert settled(feed) == (23.45, "official")
 
