@@ -53,5 +53,7 @@ def address(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Let golden files be written anew on purpose."""
+    """Let golden files be written anew on purpose, and more imports be killed than usual."""
+    kills = "imports killed at random points, on each database"
+    parser.addoption("--kills", type=int, default=6, help=kills)
     parser.addoption("--regold", action="store_true", help="write the golden runs anew")

@@ -229,7 +229,16 @@ def _on_file_error(context: ExceptionContext) -> None:
     elif "malformed" in said:
         error = StoreCorrupt(f"{where} is damaged ({said}). Put back a copy, or import again.")
     elif "disk is full" in said:
-        error = UsageError(f"The disk that holds {where} is full; what was stored before is kept.")
+        error = UsageError(
+            f"The disk that holds {where} is full; what was stored before is kept. Make room and "
+            "try again."
+        )
+    elif "disk I/O error" in said:
+        error = UsageError(
+            f"The disk that holds {where} refuses to be read or written: a quota, a limit on the "
+            "size of files, or a disk that fails. Nothing of this was stored; mend that and try "
+            "again."
+        )
     elif "locked" in said or "busy" in said:
         error = UsageError(f"{where} is being written by another process; try again when it ends.")
     elif "readonly" in said or "unable to open" in said:
@@ -332,7 +341,9 @@ def _of_server(where: str, state: str, said: str, *, gone: bool) -> BestbtError 
             "again when the server is back."
         )
     if state == "53100":
-        return UsageError(f"The disk of {where} is full; what was stored before is kept.")
+        return UsageError(
+            f"The disk of {where} is full; what was stored before is kept. Make room and try again."
+        )
     if state == "55P03":
         return UsageError(f"{where} is being written by another process; try again when it ends.")
     if state in ("42501", "25006"):

@@ -62,6 +62,8 @@ def write_export(
     ------
     DataGap
         No bar lies in those days, or the stored ones are longer than *step*.
+    UsageError
+        The file cannot be written: there is no such folder, or no room.
     """
     if not path.parent.is_dir():
         raise UsageError(f"There is no folder {path.parent}; make it, or give another path.")
@@ -103,6 +105,11 @@ def write_export(
         if not written:
             raise DataGap(f"No bar of {contracts[0].spec.symbol} lies from {first} to {last}.")
         os.replace(part, path)
+    except OSError as error:
+        raise UsageError(
+            f"{path} cannot be written ({error.strerror or error}). Make room, or give another "
+            "path; what was there before is as it was."
+        ) from None
     finally:
         part.unlink(missing_ok=True)
     return written

@@ -63,9 +63,16 @@ class Unpacker:
             return
         with tempfile.TemporaryDirectory(prefix="bestbt-") as folder:
             copy = Path(folder) / "part"
-            with copy.open("wb") as out:
-                for block in self._blocks(part, part.inside):
-                    out.write(block)
+            try:
+                with copy.open("wb") as out:
+                    for block in self._blocks(part, part.inside):
+                        out.write(block)
+            except OSError as error:
+                raise ImportRefused(
+                    f"{part.label} cannot be unpacked in {tempfile.gettempdir()} "
+                    f"({error.strerror or error}). Make room there, or set TMPDIR to a folder "
+                    "that has it."
+                ) from None
             yield Source(copy, part.label)
 
     def content(self, part: Part) -> bytes:

@@ -16,12 +16,14 @@ from functools import partial
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet
 
 from bestbt.errors import ImportRefused, did_you_mean
 from bestbt.markets.india import India
 from bestbt.store.importers.bars import bars_sheet
 from bestbt.store.importers.columns import EPOCH, read_dates
 from bestbt.store.importers.long_bars import has_prices, pick
+from bestbt.store.importers.parquet import opened
 from bestbt.store.importers.source import Source
 from bestbt.store.importers.tables import Table, read_table
 from bestbt.store.sanitise import Calendar, Sheet, local_days
@@ -51,12 +53,12 @@ def shows(source: Source) -> bool:
 
 
 def _parquet_shows(source: Source) -> bool:
-    with pa.parquet.ParquetFile(source.path) as file:
-        headers = file.schema_arrow.names
-        places = pick(headers, {}, source.name)
-        if "time" in places:
-            return False
-        at = headers[places.get("datetime", places.get("date", 0))]
+    headers = pa.parquet.read_schema(source.path).names
+    places = pick(headers, {}, source.name)
+    if "time" in places:
+        return False
+    at = headers[places.get("datetime", places.get("date", 0))]
+    with opened(source, [at]) as file:
         first = next(file.iter_batches(batch_size=_LOOK, columns=[at]), None)
     return first is not None and _no_clock([str(v) for v in first.column(0).to_pylist() if v])
 

@@ -28,6 +28,7 @@ from bestbt.engine.ports import ContractSpec
 from bestbt.errors import ImportRefused, did_you_mean
 from bestbt.markets.india import India
 from bestbt.store.importers.index_closes import Close, Settlement
+from bestbt.store.importers.parquet import opened
 from bestbt.store.importers.source import Source
 from bestbt.store.quality import QualityReport
 from bestbt.store.segments import Bars
@@ -134,27 +135,25 @@ def read(
             f"out. {did_you_mean(name, ('again', 'check_level'))}"
         )
     try:
-        file = pa.parquet.ParquetFile(source.path, page_checksum_verification=True)
+        with opened(source) as file:
+            marks, rows = file.schema_arrow.metadata or {}, file.metadata.num_rows
     except (OSError, pa.ArrowException) as error:
         raise _damaged(source, error) from None
-    said: dict[str, Any] = json.loads((file.schema_arrow.metadata or {}).get(MARK, b"{}"))
+    said: dict[str, Any] = json.loads(marks.get(MARK, b"{}"))
     if said.get("version") != 1:
         raise ImportRefused(f"{source.name} was exported by a newer bestbt; use that one.")
-    report = QualityReport(source.name, "bestbt-export Parquet", rows=file.metadata.num_rows)
+    report = QualityReport(source.name, "bestbt-export Parquet", rows=rows)
     closes = [Close(0, s, date.fromisoformat(day), raw) for s, day, raw in said["closes"]]
     settlements = [
         Settlement(0, _spec(terms), date.fromisoformat(day), raw)
         for day, raw, terms in said["settlements"]
     ]
     report.rows += len(closes) + len(settlements)
-    groups = _groups(source, file)
-    return Exported(groups, closes, settlements, bool(said["synthetic"]), report)
+    return Exported(_groups(source), closes, settlements, bool(said["synthetic"]), report)
 
 
-def _groups(
-    source: Source, file: pa.parquet.ParquetFile
-) -> Iterator[tuple[ContractSpec, Bars, Ns]]:
-    with file:
+def _groups(source: Source) -> Iterator[tuple[ContractSpec, Bars, Ns]]:
+    with opened(source, checked_pages=True) as file:
         for group in range(file.num_row_groups):
             try:
                 table = file.read_row_group(group).unify_dictionaries().combine_chunks()

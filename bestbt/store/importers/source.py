@@ -40,9 +40,12 @@ class Budget:
     bestbt.errors.ImportRefused: day.csv.gz unpacks to more than 200 times its size, ...
     """
 
-    def __init__(self, name: str, packed: int) -> None:
+    def __init__(
+        self, name: str, packed: int, instead: str = "unpack it yourself and import what is inside"
+    ) -> None:
         self._name = name
         self._packed = packed
+        self._instead = instead
         self._taken = 0
 
     def take(self, size: int) -> None:
@@ -54,7 +57,7 @@ class Budget:
         if most:
             raise ImportRefused(
                 f"{self._name} unpacks to more than {most}, as a decompression bomb does. If it "
-                "is none, unpack it yourself and import what is inside."
+                f"is none, {self._instead}."
             )
 
 

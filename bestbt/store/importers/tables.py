@@ -19,6 +19,7 @@ import pyarrow.parquet
 
 from bestbt.errors import ImportRefused
 from bestbt.store.importers.columns import NULLS
+from bestbt.store.importers.parquet import read_columns
 from bestbt.store.importers.source import Source
 
 __all__ = ["TEXTS", "Table", "frame_table", "read_table"]
@@ -96,16 +97,21 @@ def read_table(
 
 
 def _parquet(source: Source, pick: Pick, format: str) -> Table:
-    with pa.parquet.ParquetFile(source.path) as file:
-        headers = file.schema_arrow.names
-        places = pick(headers)
-        for i in places.values():
-            if headers.count(headers[i]) > 1:
-                raise ImportRefused(
-                    f"{source.name} has {headers.count(headers[i])} columns called {headers[i]!r}; "
-                    "rename all but one."
-                )
-        table = file.read(columns=list(dict.fromkeys(headers[i] for i in places.values())))
+    schema = pa.parquet.read_schema(source.path)
+    headers = schema.names
+    places = pick(headers)
+    for i in places.values():
+        if headers.count(headers[i]) > 1:
+            raise ImportRefused(
+                f"{source.name} has {headers.count(headers[i])} columns called {headers[i]!r}; "
+                "rename all but one."
+            )
+        if pa.types.is_nested(schema.field(i).type):
+            raise ImportRefused(
+                f"{source.name} has lists or records in its column {headers[i]!r}; write one value "
+                "in a row."
+            )
+    table = read_columns(source, list(dict.fromkeys(headers[i] for i in places.values())))
     columns = {role: table.column(headers[i]) for role, i in places.items()}
     line = np.arange(1, table.num_rows + 1)
     names = {role: headers[i] for role, i in places.items()}
