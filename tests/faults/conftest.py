@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -27,3 +28,12 @@ def address(server: Server) -> Iterator[str]:
     yield made
     server.start()
     databases.drop(made)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def either(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Return the address of an empty store, on every database there is."""
+    if request.param == "sqlite":
+        return str(tmp_path / "prices.sqlite")
+    on_server: str = request.getfixturevalue("on_server")
+    return on_server
