@@ -76,6 +76,7 @@ _MONTHLY = re.compile(r"^(\d\d)([A-Z]{3})(\d+(?:\.\d+)?)?$")
 _WEEKLY = re.compile(r"^(\d\d)([1-9OND])(\d\d)(\d+(?:\.\d+)?)$")
 _SERIAL = re.compile(r"^(.+?)-?(I{1,3})$")
 _DERIVATIVE = re.compile(r"\d(?:CE|PE)$|\d\d[A-Z]{3}(?:\d\d)?FUT$")  # RELIANCE ends in CE too
+_LETTERS = 40  # of a name, at most
 _PLAIN = re.compile(r"^[A-Z][A-Z0-9&-]*$")
 _ISIN = re.compile(r"^IN[A-Z0-9]{9}\d$")
 _DIGIT_FIRST = re.compile(r"^\d+[A-Z][A-Z0-9&-]*$")
@@ -145,6 +146,10 @@ def parse_symbol(text: str, on: date) -> Parsed:
     name = re.sub(r"\s+", "", spaced)
     if not name:
         raise ContractNotFound("An empty name is no contract.")
+    if len(name) > _LETTERS:
+        raise ContractNotFound(
+            f"{text[:_LETTERS]!r}… has {len(text):,} characters: it is no name of a contract."
+        )
     if name in INDEX_NAMES:
         return Parsed("index", INDEX_NAMES[name])
     if venues & _OF_INDICES:

@@ -30,6 +30,7 @@ __all__ = [
 ]
 
 Dealt: TypeAlias = Literal["repaired", "quarantined", "noted"]
+_SHOWN = 300  # characters of a sample
 SAMPLES = 20  # rows of each finding that are kept in the report, and with it in the store
 KEPT = 10_000  # quarantined rows of each reason that an import keeps in the store; all are counted
 
@@ -300,6 +301,7 @@ class QualityReport:
         self._count(dealt, rule, rows, samples)
 
     def _count(self, dealt: Dealt, rule: str, rows: int, samples: Sequence[str]) -> None:
+        samples = [s if len(s) <= _SHOWN else f"{s[:_SHOWN]}…" for s in samples[:SAMPLES]]
         for found in self.findings:
             if (found.dealt, found.rule) == (dealt, rule):
                 found.rows += rows

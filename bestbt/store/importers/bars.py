@@ -158,7 +158,7 @@ def bars_sheet(
         if symbol is None:
             check_name(name, table.headers["symbol"], contracts.specs)
         elif wrong:
-            raise ImportRefused(f"symbol={symbol!r} was given: {wrong[symbol]}")
+            raise ImportRefused(f"symbol={symbol[:40]!r} was given: {wrong[symbol]}")
     nameless = known & (code < 0)
     report.add_lines("quarantined", "unreadable-symbol", table.line[nameless].tolist(), table.show)
     report.remarks += list(wrong.values())[:3]
