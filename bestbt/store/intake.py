@@ -366,7 +366,10 @@ class Intake:
         low, high = int(starts[0]) - month, int(starts[-1]) + month
         if stored.last < low or stored.first > high:
             return
-        old = [s.bars() for s in self.reader.segments(stored, low, high)]
+        try:
+            old = [s.bars() for s in self.reader.segments(stored, low, high)]
+        except StoreCorrupt:  # whoever writes that month is told, or asked to mend it
+            return
         if not old:
             return
         old_starts = np.concatenate([b.starts for b in old])

@@ -295,5 +295,6 @@ def digest_holds(row: Mapping[str, Any], where: str) -> None:
 def _corrupt(where: str, blob: str, what: str) -> StoreCorrupt:
     return StoreCorrupt(
         f"The stored prices of {where} are damaged: `{blob}` {what}. "
-        "Nothing of them was used; put back a copy of the store, or import that month again."
+        "Nothing of them was used; put back a copy of the store, or import that month again, with "
+        "again=True."
     )

@@ -183,7 +183,7 @@ class Store:
         """
         with writing(self.engine).begin() as connection:
             already = None if again else earlier_import(connection, sha256)
-            tx = Importing(connection, self._calendar, synthetic, already)
+            tx = Importing(connection, self._calendar, synthetic, already, mends=again)
             yield tx
             tx.finish(source, sha256, format)
 

@@ -260,5 +260,6 @@ def tick_digest_holds(row: Mapping[str, Any], where: str) -> None:
 def _corrupt(where: str, blob: str, what: str) -> StoreCorrupt:
     return StoreCorrupt(
         f"The stored ticks of {where} are damaged: `{blob}` {what}. "
-        "Nothing of them was used; put back a copy of the store, or import that day again."
+        "Nothing of them was used; put back a copy of the store, or import that day again, with "
+        "again=True."
     )

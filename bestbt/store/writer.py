@@ -13,7 +13,7 @@ from sqlalchemy import Connection, bindparam, select, update
 
 from bestbt.engine.grid import Grid
 from bestbt.engine.ports import AssetType, ContractSpec
-from bestbt.errors import UsageError
+from bestbt.errors import StoreCorrupt, UsageError
 from bestbt.store.dialects import upsert
 from bestbt.store.quality import QualityReport
 from bestbt.store.quarantine import keep
@@ -73,13 +73,21 @@ class Importing:
     """
 
     def __init__(
-        self, connection: Connection, calendar: Calendar, synthetic: bool, already: Ns | None
+        self,
+        connection: Connection,
+        calendar: Calendar,
+        synthetic: bool,
+        already: Ns | None,
+        *,
+        mends: bool = False,
     ) -> None:
         self.already = already
         self.replaced = 0
         self.known = 0
         self.rows = 0
         self.report: QualityReport | None = None
+        self._mends = mends  # what is damaged is written anew, from this import alone
+        self._mended: list[str] = []
         self._connection = connection
         self._calendar = calendar
         self._synthetic = synthetic
@@ -222,9 +230,16 @@ class Importing:
             row = self._connection.execute(asked).mappings().first()
             if row is not None:
                 where = f"{spec} on {on}"
-                merged = merge_ticks(unpack_ticks(dict(row), where), ticks, where)
-                self.known += int(row["ticks"]) + len(ticks) - len(merged)
-                ticks = merged
+                try:
+                    stored = unpack_ticks(dict(row), where)
+                except StoreCorrupt:
+                    if not self._mends:
+                        raise
+                    self._mended.append(where)
+                else:
+                    merged = merge_ticks(stored, ticks, where)
+                    self.known += int(row["ticks"]) + len(ticks) - len(merged)
+                    ticks = merged
         live = ticks.times[ticks.live]
         if len(live):
             known.spans(int(live[0]), int(live[-1]))
@@ -303,7 +318,13 @@ class Importing:
         if row is None:
             return bars
         month = np.datetime64(t0, "ns").astype("datetime64[M]")
-        segment = unpack(dict(row), f"{spec} in {month}")
+        try:
+            segment = unpack(dict(row), f"{spec} in {month}")
+        except StoreCorrupt:
+            if not self._mends:
+                raise
+            self._mended.append(f"{spec} in {month}")
+            return bars
         if segment.step != step:
             raise UsageError(
                 f"{spec} in {month} is stored in bars of {segment.step / 1e9:g} s; bars of "
@@ -381,6 +402,8 @@ class Importing:
             if tokens:  # a source that names none takes none away
                 self._connection.execute(update(table).where(which), tokens)
         report = self.report or QualityReport(source, format_, rows=self.rows, stored=self.rows)
+        for where in self._mended:
+            report.remarks.append(f"{where} was damaged; it is made of this import alone now")
         made = self._connection.execute(
             _table(Import).insert(),
             {

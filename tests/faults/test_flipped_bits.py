@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 from datetime import date
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -19,6 +20,7 @@ from bestbt.store.dialects import connect, locate
 from bestbt.store.schema import BLOBS, KINDS, TICK_BLOBS, Base
 from bestbt.store.store import Store
 from bestbt.units import SECOND
+from tests.faults.content import content
 from tests.postgres import Databases
 
 DAY = date(2024, 1, 3)
@@ -38,7 +40,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> str:
     price = np.random.default_rng(SEED).integers(1000, 2000, 500)
     with store.importing("ticks") as tx:
         for right in ("CE", "PE"):
-            spec = ContractSpec("option", "NIFTY", date(2024, 1, 4), 21700.0, right, lot=50)  # type: ignore[arg-type]
+            spec = ContractSpec("option", "NIFTY", date(2024, 1, 4), 21700.0, right, lot=50)
             tx.write_ticks(spec, times, price, price, price, price, price)
     store.close()
     return address
@@ -120,3 +122,28 @@ def test_it_is_named_and_refused_and_the_rest_is_sound(
     assert flip(stored, table, column, chance) == bit  # back
     assert main(["store", "verify", stored]) == 0, where
     assert "every price is as it was stored" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("column", ["points", "live"])
+def test_a_damaged_month_is_made_anew_when_its_file_is_imported_again(
+    either: str, tmp_path: Path, column: str
+) -> None:
+    file = tmp_path / "in.csv"
+    rows = ("NIFTY,2024-01-03 09:15,1,4,1,3", "NIFTY,2024-01-03 09:16,3,4,1,3")
+    file.write_text("\n".join(["symbol,datetime,open,high,low,close", *rows, ""]))
+    store = Store.open(either)
+    store.import_file(file, progress=False)
+    sound = content(store)["index_segment"]
+    segments = KINDS["index"].segments
+    with store.engine.begin() as connection:
+        connection.execute(update(segments).values({column: b"no prices"}))
+    more = tmp_path / "more.csv"
+    more.write_text(file.read_text().replace("09:16", "09:17"))
+    with pytest.raises(StoreCorrupt, match="import that month again, with again=True"):
+        store.import_file(more, progress=False)  # it would hide what is lost
+    assert len(store.imports()) == 1
+    report = store.import_file(file, again=True, progress=False)
+    assert "NIFTY in 2024-01 was damaged; it is made of this import alone now" in report.remarks
+    assert content(store)["index_segment"] == sound
+    assert store.verify(progress=False).damage == ()
+    store.close()

@@ -225,6 +225,7 @@ def test_a_run_that_is_saved(
         raise AssertionError("nothing was told")
 
     run = backtest.run_to("2024-01-03 10:00")
+    assert backtest.recorder is not None
     backtest.recorder.wait()
     backtest.run()
     assert run.state == "finished"
