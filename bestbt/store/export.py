@@ -25,6 +25,7 @@ __all__ = ["write_export"]
 
 Tell = Callable[[int, int, str], object]
 _EPOCH = date(1970, 1, 1).toordinal()
+_OTHERS = (".csv", ".gz", ".json", ".tsv", ".txt", ".xls", ".xlsx", ".zip")
 _GROUP = 1 << 17  # rows that are held before they are written
 
 
@@ -67,6 +68,11 @@ def write_export(
     """
     if not path.parent.is_dir():
         raise UsageError(f"There is no folder {path.parent}; make it, or give another path.")
+    if path.suffix.lower() in _OTHERS:
+        raise UsageError(
+            f"{path.name} would be opened as another kind of file, and an export is Parquet: name "
+            f"it {path.stem}.parquet."
+        )
     days = first.toordinal() - _EPOCH, last.toordinal() - _EPOCH
     closes = [
         Close(0, contract.spec.symbol, day, raw)

@@ -130,6 +130,7 @@ class Intake:
 
         The instruments of arrays come from a file that may lie among them.
         """
+        name = file.absolute().name  # that of "." too
         given = how.options.get("instruments")
         parts, others = importers.parts(file, [] if given is None else [Path(given)])
         if not parts:
@@ -141,7 +142,7 @@ class Intake:
         reports: list[QualityReport] = []
         refused: dict[str, str] = {}
         specs: set[ContractSpec] = set()
-        with telling(progress, file.name, " files") as tell, importers.Unpacker() as unpacker:
+        with telling(progress, name, " files") as tell, importers.Unpacker() as unpacker:
             for done, part in enumerate(parts):
                 tell(done, len(parts), part.label)
                 watch = importers.Watch(importers.Source(part.path, part.label))
@@ -158,11 +159,11 @@ class Intake:
                 raise ImportRefused(next(iter(refused.values())))
             lines = [f"  {told_once(name, why)}" for name, why in list(refused.items())[:5]]
             lines += [f"  and {len(refused) - 5:,} more"] if len(refused) > 5 else []
-            head = f"None of {len(refused):,} files of {file.name} could be stored."
+            head = f"None of {len(refused):,} files of {name} could be stored."
             raise ImportRefused("\n".join([head, *lines]))
         if len(parts) == 1:
             return reports[0]
-        merged = QualityReport.merged(file.name, reports, refused)
+        merged = QualityReport.merged(name, reports, refused)
         merged.contracts = len(specs)
         if others:
             merged.remarks.append(
@@ -181,7 +182,8 @@ class Intake:
         """Import one file; *specs* is told of its contracts."""
         name = importers.recognise(source, how.format)
         sha256 = _sha256(source.path)
-        if also := importers.identity(source, name, how.symbol, how.options):
+        said = {**how.options, **{k: unit for k, unit in how.units.items() if unit}}
+        if also := importers.identity(source, name, how.symbol, said):
             sha256 = hashlib.sha256(f"{sha256} {also}".encode()).hexdigest()
         already = None if how.again else read(self.engine, lambda c: earlier_import(c, sha256))
         if already is not None:

@@ -19,12 +19,13 @@ import pandas as pd
 from sqlalchemy import Connection, bindparam, delete, select, update
 
 from bestbt.engine.ports import ContractSpec
+from bestbt.errors import UsageError
 from bestbt.store.quality import Aside, Parsed, QualityReport
 from bestbt.store.schema import Import, Quarantine
 from bestbt.store.sheet import Rows, Sheet
 from bestbt.units import Ns
 
-__all__ = ["OF_WHOLES", "admitted", "keep", "listing", "mark", "pending", "sheets"]
+__all__ = ["OF_WHOLES", "admitted", "keep", "listing", "mark", "pending", "reasons", "sheets"]
 
 _TABLE: Any = Quarantine.__table__
 _IMPORTS: Any = Import.__table__
@@ -122,10 +123,21 @@ def _number(value: float | None) -> float:
     return math.nan if value is None else float(value)
 
 
+def reasons(connection: Connection) -> list[str]:
+    """Return the rules by which rows are in quarantine."""
+    return list(connection.execute(select(_TABLE.c.reason).distinct()).scalars())
+
+
 def pending(
     connection: Connection, ids: Iterable[int] | None, reason: str | None
 ) -> tuple[list[Mapping[str, Any]], int]:
-    """Return the rows named that are still in quarantine, and how many others have left it."""
+    """Return the rows named that are still in quarantine, and how many others have left it.
+
+    Raises
+    ------
+    UsageError
+        If a number is that of no row.
+    """
     asked = select(_TABLE, _IMPORTS.c.file_name).join(
         _IMPORTS, _TABLE.c.import_id == _IMPORTS.c.import_id
     )
@@ -140,6 +152,13 @@ def pending(
         for head in range(0, len(wanted), _MANY):
             some = asked.where(_TABLE.c.quarantine_id.in_(wanted[head : head + _MANY]))
             found += connection.execute(some).mappings().all()
+        known = {row["quarantine_id"] for row in found}
+        unknown = [] if reason else [i for i in wanted if i not in known]
+        if unknown:
+            raise UsageError(
+                f"No row {unknown[0]} is in quarantine; `store.quarantine()` has their numbers in "
+                "its column `id`."
+            )
     waiting = [row for row in found if row["readmitted_at"] is None]
     return waiting, len(found) - len(waiting)
 

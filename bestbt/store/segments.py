@@ -16,7 +16,7 @@ from __future__ import annotations
 import hashlib
 import zlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -136,9 +136,21 @@ def concatenate(parts: list[Bars]) -> Bars:
 
 
 def merge(old: Bars, new: Bars) -> Bars:
-    """Return both in time order; where both have a bar, the new one stands."""
-    kept = old.take(~np.isin(old.starts, new.starts, assume_unique=True))
-    both = concatenate([kept, new])
+    """Return both in time order; where both have a bar, the new one stands.
+
+    A column that the new bars lack altogether says nothing of them: what was known stays.
+    """
+    again, here, there = np.intersect1d(
+        new.starts, old.starts, assume_unique=True, return_indices=True
+    )
+    known: dict[str, Any] = {}
+    for name in OPTIONAL:
+        stored = getattr(old, name)
+        if len(again) and stored is not None and getattr(new, name) is None:
+            known[name] = np.zeros(len(new), dtype=DTYPES[name])
+            known[name][here] = stored[there]
+    kept = old.take(~np.isin(old.starts, again, assume_unique=True))
+    both = concatenate([kept, replace(new, **known)])
     return both.take(np.argsort(both.starts, kind="stable"))
 
 

@@ -24,6 +24,7 @@ from bestbt.errors import (
     DataGap,
     StoreUnreachable,
     UsageError,
+    did_you_mean,
 )
 from bestbt.markets.india import INDIA, India
 from bestbt.markets.symbols import Parsed, parse_symbol
@@ -35,7 +36,7 @@ from bestbt.store.feed import Plan, StoreFeed, check_step, on_grid, plan, union_
 from bestbt.store.intake import How, Intake, units_of
 from bestbt.store.mirror import Mirrored, drop_mirror, mirror
 from bestbt.store.plans import allowed_memory, parse_loading
-from bestbt.store.quality import QualityReport
+from bestbt.store.quality import RULES, QualityReport
 from bestbt.store.reading import Reader, Stored
 from bestbt.store.run_writer import RunWriter
 from bestbt.store.runs import StoredRun, delete_run, list_runs, open_run
@@ -355,7 +356,16 @@ class Store:
             (when it was taken back, NaT if it was not).
         """
         tz = self.market.tz
+        self._check_reason(reason)
         return read(self.engine, lambda c: quarantine.listing(c, import_id, reason, tz))
+
+    def _check_reason(self, reason: str | None) -> None:
+        """Refuse a rule that there is not: nothing would be found of it, and nothing said."""
+        if reason is None or reason in RULES:
+            return
+        known = read(self.engine, quarantine.reasons)
+        hint = did_you_mean(reason, known) if known else "Nothing is in quarantine."
+        raise UsageError(f"No rule is called {reason!r}. {hint}")
 
     def readmit(
         self, ids: int | Iterable[int] | None = None, *, reason: str | None = None
@@ -363,7 +373,8 @@ class Store:
         """Store quarantined rows after all: what they were judged by no longer counts.
 
         They are live and traded like any other, marked in `quarantine()`, and no later import
-        judges them again. A row without prices, or on no bar of a session, stays where it is.
+        judges them again. A row without prices, or on no bar of a session, stays where it is. Of
+        several rows of one bar the last in the file is stored, and all are marked.
 
         Parameters
         ----------
@@ -382,6 +393,7 @@ class Store:
                 'Say which rows: readmit([17, 18]) by `store.quarantine()["id"]`, or '
                 'readmit(reason="spike").'
             )
+        self._check_reason(reason)
         wanted = None if ids is None else [ids] if isinstance(ids, int) else [int(i) for i in ids]
         with writing(self.engine).begin() as connection:
             waiting, before = quarantine.pending(connection, wanted, reason)
@@ -391,11 +403,15 @@ class Store:
             report.add("noted", "readmitted-before", before)
             tx = Importing(connection, self._calendar, synthetic=False, already=None)
             for sheet in quarantine.sheets(waiting, report):
+                line, code, start = sheet.rows.line, sheet.rows.code, sheet.rows.start
                 for spec, live in sanitise(sheet, self._calendar):
                     columns = (live.volume, live.oi, live.bid, live.ask)
                     tx.write(spec, live.starts, live.points, *columns, step=sheet.step)
                     report.tell_stored(spec, len(live))
-                quarantine.mark(connection, sheet.rows.line.tolist())
+                # With one of a bar all of it are done: else the next call would store another.
+                bars = zip(code.tolist(), start.tolist(), line.tolist(), strict=True)
+                taken = set(zip(sheet.rows.code.tolist(), sheet.rows.start.tolist(), strict=True))
+                quarantine.mark(connection, [i for c, s, i in bars if (c, s) in taken])
             report.findings = [f for f in report.findings if f.rule not in quarantine.OF_WHOLES]
             if report.stored:
                 report.add("noted", "replaced", tx.replaced)

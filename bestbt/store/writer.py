@@ -328,7 +328,8 @@ class Importing:
         if segment.step != step:
             raise UsageError(
                 f"{spec} in {month} is stored in bars of {segment.step / 1e9:g} s; bars of "
-                f"{step / 1e9:g} s cannot join them. Use another store for these."
+                f"{step / 1e9:g} s cannot join them. If these are of that length too, say so "
+                "(bar=); else use another store for them."
             )
         merged = merge(segment.bars(), bars)
         self.replaced += int(row["live_bars"]) + len(bars) - len(merged)

@@ -169,7 +169,7 @@ def test_rows_that_were_not_understood_are_kept_too(store: Store, tmp_path: Path
     store.import_file(file, progress=False)
     listed = store.quarantine().set_index("reason")
     assert listed.loc["ragged-row", "text"] == "line 63: NIFTY,2024-02-05 10:00,1"
-    assert listed.loc["unreadable-time", "line"] == 62
+    assert listed["line"].to_dict() == {"unreadable-time": 62, "ragged-row": 63}
     assert listed["contract"].isna().all()
     report = store.readmit(listed["id"])
     assert (report.stored, report.quarantined) == (0, {"unreadable-time": 1, "ragged-row": 1})
@@ -182,3 +182,37 @@ def test_a_refused_file_leaves_nothing(store: Store, tmp_path: Path) -> None:
         store.import_file(save(table, tmp_path / "bars.csv"), progress=False)
     with store.engine.connect() as connection:
         assert connection.execute(select(func.count()).select_from(Quarantine)).scalar() == 0
+
+
+def test_of_rows_of_one_bar_taken_back_together_the_last_stands(
+    store: Store, tmp_path: Path
+) -> None:
+    table = clean(strikes=(22000,))
+    bar = table.index[table["symbol"] == CALL][80]
+    close = [table.loc[bar, "open"], table.loc[bar, "high"]]
+    doubles = [table.loc[[bar]].assign(close=c) for c in close]
+    table = pd.concat([*doubles, table], ignore_index=True)
+    report = store.import_file(save(table, tmp_path / "bars.csv"), progress=False)
+    assert report.quarantined == {"duplicate-conflict": 2}
+    first = store.readmit(reason="duplicate-conflict")
+    assert (first.rows, first.stored, first.balanced) == (2, 1, True)
+    assert store.prices(name(CALL))["close"].iloc[80] == close[1]
+    again = store.readmit(reason="duplicate-conflict")  # did store the other one
+    assert (again.rows, again.noted) == (0, {"readmitted-before": 2})
+    assert store.prices(name(CALL))["close"].iloc[80] == close[1]
+
+
+def test_a_row_taken_back_says_nothing_of_the_bars_around_it(
+    store: Store, imported: QualityReport
+) -> None:
+    assert store.readmit(reason="spike").noted == {}  # the store has all bars before it
+
+
+def test_what_is_not_in_quarantine_is_told(store: Store, imported: QualityReport) -> None:
+    for ask in (store.quarantine, store.readmit):
+        with pytest.raises(UsageError, match=r"No rule is called 'spikes'\. Did you mean 'spike'"):
+            ask(reason="spikes")
+    with pytest.raises(UsageError, match="No row 999 is in quarantine"):
+        store.readmit([1, 999])
+    assert store.quarantine()["readmitted"].isna().all()
+    assert store.quarantine(reason="frozen").empty  # a rule by which nothing was set aside

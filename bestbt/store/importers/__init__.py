@@ -128,12 +128,13 @@ def is_many(source: Source, format: str | None = None) -> bool:
 def identity(source: Source, format: str, symbol: str | None, options: Mapping[str, Any]) -> str:
     """Return what, beside its content, makes an import of a file that import.
 
-    Arrays of prices do not say whose they are: two far options may have the same one bar.
+    What was said of it: with another symbol or zone it is stored as something else. And arrays of
+    prices do not say whose they are: two far options may have the same one bar.
     """
-    if FORMATS[format].named:
-        return ""
     said = {name: str(value) for name, value in sorted(options.items())}
-    return f"{source.own_name} {symbol} {said}"
+    if not FORMATS[format].named:
+        return f"{source.own_name} {symbol} {said}"
+    return f"{symbol} {said}" if symbol or said else ""
 
 
 def frame(

@@ -139,11 +139,12 @@ def parts(path: Path, without: Collection[Path] = ()) -> tuple[list[Part], list[
     found: list[Part] = []
     others: list[str] = []
     known = {file.resolve() for file in without}
+    name = path.absolute().name  # that of "." too
     for file in sorted(path.rglob("*")):
         inner = file.relative_to(path)
         if not file.is_file() or _hidden(inner.parts) or file.resolve() in known:
             continue
-        label = f"{path.name}/{inner.as_posix()}"
+        label = f"{name}/{inner.as_posix()}"
         if file.suffix.lower() not in KINDS:
             others.append(label)
         elif is_zip(file):

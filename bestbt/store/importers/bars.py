@@ -19,6 +19,7 @@ from bestbt.markets.india import India
 from bestbt.markets.symbols import is_continuous
 from bestbt.store.importers.columns import (
     NAT,
+    NULLS,
     Note,
     bar_length,
     coded,
@@ -44,6 +45,7 @@ SYMBOL += ("scrip", "name", "underlying")
 _REST = ("volume", "oi", "bid", "ask")
 _PARTS = ("expiry", "strike", "right")
 _RIGHTS = {"CE": "CE", "C": "CE", "CALL": "CE", "PE": "PE", "P": "PE", "PUT": "PE"}
+_NO_DAY = {*NULLS, "0", "NaT"}
 _WHOLE = re.compile(r"\d(?:CE|PE)$|FUT$|-I{1,3}$")  # a name that says its contract by itself
 _I64 = npt.NDArray[np.int64]
 _F64 = npt.NDArray[np.float64]
@@ -102,11 +104,9 @@ def bars_sheet(
     renamed = [f"{role} = {h}" for role, h in table.headers.items() if h and h.lower() != role]
     if renamed:
         report.remarks.append("columns: " + ", ".join(renamed))
-    report.add(
-        "quarantined",
-        "ragged-row",
-        len(table.ragged),
-        [f"{table.word} {n}: {text}" for n, text in table.ragged],
+    ragged = dict(table.ragged)
+    report.add_lines(
+        "quarantined", "ragged-row", ragged, lambda n: f"{table.word} {n}: {ragged[n]}"
     )
     start = _starts(
         table,
@@ -212,11 +212,23 @@ def _names(table: Table, note: Note) -> tuple[_I64, list[str]]:
         value, at_right = divmod(value, len(rights))
         at_name, at_day = divmod(value, len(days))
         name, day = names[at_name], dates[at_day]
-        side = _RIGHTS.get(rights[at_right].upper())
-        if day is not None and not _WHOLE.search(name.upper()):
-            name = f"{name} {day} " + (f"{strikes[at_strike]:.10g} {side}" if side else "FUT")
-        made.append(name)
+        made.append(_named(name, day, days[at_day], float(strikes[at_strike]), rights[at_right]))
     return which_key.astype(np.int64), made
+
+
+def _named(name: str, day: object, written: str, strike: float, right: str) -> str:
+    """Return a contract's name from its parts; one that nothing is, where parts contradict.
+
+    An option whose expiry or side cannot be read must not pass for its index or future.
+    """
+    if _WHOLE.search(name.upper()):
+        return name
+    side = _RIGHTS.get(right.upper())
+    if day is not None and side is not None and strike > 0:
+        return f"{name} {day} {strike:.10g} {side}"
+    if side is not None or strike > 0 or (day is None and written not in _NO_DAY):
+        return f"{name} (expiry {written or '?'}, strike {strike:.10g}, {right or '?'})"
+    return name if day is None else f"{name} {day} FUT"
 
 
 def _continuous(names: list[str], which: _I64, code: _I64) -> npt.NDArray[np.bool_]:

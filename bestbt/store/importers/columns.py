@@ -52,6 +52,7 @@ _DATES: tuple[str, ...] = (
 _DATES += ("%d %b %Y", "%d%b%Y", "%m/%d/%Y", "%m-%d-%Y", "%d-%m-%y", "%d/%m/%y", "%d-%b-%y")
 _ZONE = re.compile(r"(?<=.{10})(?:Z|[+-]\d\d:?\d\d)$")  # not the end of a date alone
 _MONTH_FIRST = {"%d-%m-%Y": "%m-%d-%Y", "%d/%m/%Y": "%m/%d/%Y"}
+_MONTH_FIRST |= {"%d-%m-%y": "%m-%d-%y", "%d/%m/%y": "%m/%d/%y"}
 _TIMES = ("%H:%M:%S", "%H:%M", "%H:%M:%S.%f", "%I:%M %p", "%I:%M:%S %p", "%H.%M")
 
 _GROUPED = r"^-?\d{1,3}(,\d{2,3})*,\d{3}(\.\d+)?$"  # 1,23,456.05 and 123,456.05
@@ -108,9 +109,10 @@ def read_dates(texts: Sequence[str], note: Note, form: str | None = None) -> _I6
         return _parsed(texts, [form])[0]
     best, form = _parsed(texts, _DATES)
     other = _MONTH_FIRST.get(form)
-    if other is not None and len(texts) > 1:
+    if other is not None:
         rival, _ = _parsed(texts, (other,))
-        if int((rival != NAT).sum()) >= int((best != NAT).sum()):
+        fits = int((rival != NAT).sum()) >= int((best != NAT).sum())
+        if fits and not np.array_equal(rival, best):
             note("day-first", len(texts), [f"{t}" for t in texts[:3]])
     return best
 
