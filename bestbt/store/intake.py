@@ -184,7 +184,9 @@ class Intake:
         sha256 = _sha256(source.path)
         said = {**how.options, **{k: unit for k, unit in how.units.items() if unit}}
         if also := importers.identity(source, name, how.symbol, said):
-            sha256 = hashlib.sha256(f"{sha256} {also}".encode()).hexdigest()
+            sha256 = hashlib.sha256(
+                f"{sha256} {also}".encode("utf-8", "backslashreplace")
+            ).hexdigest()
         already = None if how.again else read(self.engine, lambda c: earlier_import(c, sha256))
         if already is not None:
             return self._imported_before(sha256, source.name)
@@ -412,7 +414,7 @@ def _files(folder: Path) -> Iterator[Path]:
 
 def _frame_sha256(frame: pd.DataFrame, given: str) -> str:
     """Return a hash of a frame's values and of what was said about them."""
-    found = hashlib.sha256(given.encode())
+    found = hashlib.sha256(given.encode("utf-8", "backslashreplace"))
     plain = frame.reset_index(allow_duplicates=True)
     for place, name in enumerate(plain.columns):
         column = plain.iloc[:, place]
@@ -427,6 +429,6 @@ def _sha256(file: Path) -> str:
     if file.is_dir():
         names = sorted(f.relative_to(file).as_posix() for f in _files(file))
         lines = (f"{name} {_sha256(file / name)}\n" for name in names)
-        return hashlib.sha256("".join(lines).encode()).hexdigest()
+        return hashlib.sha256("".join(lines).encode("utf-8", "backslashreplace")).hexdigest()
     with file.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
