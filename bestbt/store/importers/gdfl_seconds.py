@@ -87,7 +87,7 @@ def read(
                 "leave it out."
             )
         names = [symbol]
-    time = moments(table, market.tz, lambda r, n, s: report.add("noted", r, n, s))
+    time = moments(table, market.tz, "%d/%m/%Y")
     numbers = {name: read_numbers(table.columns[name]) for name in _NUMBERS}
     rest = number_rows([read_numbers(table.columns[n]) for n in ("bid_qty", "ask_qty")])
     line, show = table.line, table.show

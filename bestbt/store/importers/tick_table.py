@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from bestbt.errors import ImportRefused, UsageError, did_you_mean
 from bestbt.markets.india import India, find_expiry
-from bestbt.store.importers.columns import NAT, Note, coded, read_dates, read_times, to_utc
+from bestbt.store.importers.columns import NAT, coded, read_dates, read_times, to_utc
 from bestbt.store.importers.contracts import Contracts, codes
 from bestbt.store.importers.tables import Table
 from bestbt.store.quality import QualityReport
@@ -82,11 +82,15 @@ def number_rows(columns: Sequence[npt.NDArray[np.generic]]) -> _I64:
     return number.astype(np.int64)
 
 
-def moments(table: Table, tz: str, note: Note) -> _I64:
-    """Return UTC times of the columns ``date`` and ``time``; NAT where unreadable."""
+def _silent(rule: str, rows: int, samples: list[str]) -> None:
+    """A form that is known leaves nothing to note."""
+
+
+def moments(table: Table, tz: str, form: str) -> _I64:
+    """Return UTC times of ``date``, in a vendor's form, and ``time``; NAT where unreadable."""
     which_date, days = coded(table.columns["date"])
     which_time, clocks = coded(table.columns["time"])
-    day, clock = read_dates(days, note)[which_date], read_times(clocks)[which_time]
+    day, clock = read_dates(days, _silent, form)[which_date], read_times(clocks)[which_time]
     known = (day != NAT) & (clock != NAT)
     return np.where(known, to_utc(np.where(known, day + clock, 0), tz), NAT)
 

@@ -86,7 +86,7 @@ def read(
     name = symbol or (named[1] if named else source.own_name)
     if symbol is None:
         report.remarks.append(f"instrument: {name}, from the file's name")
-    time = moments(table, market.tz, lambda r, n, s: report.add("noted", r, n, s))
+    time = moments(table, market.tz, "%Y%m%d")
     columns = {n: read_numbers(c) for n, c in table.columns.items() if n not in ("date", "time")}
     quantities = [columns[n] for n in ("bid_qty", "ask_qty") if n in columns]
     rest = number_rows(quantities or [np.zeros(len(time))])
