@@ -143,8 +143,6 @@ def timestamps(feed: StoreFeed) -> None:
         best = min(_seconds(work) for _ in range(9))
         size = len(blob) if work is fetched else 0
         print(f"timestamps of {grid.n:,} bars, {name}: {best * 1e3:.2f} ms, {size:,} bytes")
-    # Of every contract, if each stored its own times, those of its bars:
-    print("  for each contract: none where a grid is shared; else its own, a run's worth each")
 
 
 def _seconds(work: Callable[[], None]) -> float:
