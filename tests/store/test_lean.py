@@ -116,9 +116,9 @@ def test_a_folder_is_imported_once(store: Store, market: list[DemoSeries], tmp_p
         ({"20240103_nifty_second_trade.csv": "33300000,1,1,1,1,0"}, "second data"),
         (
             {"../20240103_nifty_minute_trade.csv": "1", "20240103_nifty_minute_trade.csv": "1"},
-            "leads out of the archive",
+            "reaches outside the archive",
         ),
-        ({"20240103_nifty_minute_trade.csv": "0" * (20 << 20)}, "no file of prices does"),
+        ({"20240103_nifty_minute_trade.csv": "0" * (20 << 20)}, "as a decompression bomb does"),
         (
             {f"20240103_nifty_minute_trade_{NEVER}.csv": "33300000,1,1,1,1,1"},
             "no NIFTY contract expires then",
@@ -127,8 +127,13 @@ def test_a_folder_is_imported_once(store: Store, market: list[DemoSeries], tmp_p
     ],
 )
 def test_what_is_not_ours_or_not_safe_is_refused(
-    store: Store, tmp_path: Path, texts: dict[str, str], says: str
+    store: Store,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    texts: dict[str, str],
+    says: str,
 ) -> None:
+    monkeypatch.setattr("bestbt.store.importers.source.FREE", 1 << 20)
     with pytest.raises(ImportRefused, match=says):
         store.import_file(zipped(tmp_path, texts), progress=False)
     assert store.is_empty

@@ -39,6 +39,11 @@ class Part:
     whole: Budget | None = None
     refused: str = ""
 
+    @property
+    def name(self) -> str:
+        """Its name in the archive, or in its folder."""
+        return self.path.name if self.inside is None else self.inside.filename
+
 
 class Unpacker:
     """Gives parts as sources, one at a time; an archive stays open until the next one is asked."""
@@ -80,6 +85,13 @@ class Unpacker:
         if part.inside is None:
             return part.path.read_bytes()
         return b"".join(self._blocks(part, part.inside))
+
+    def head(self, part: Part) -> bytes:
+        """Return a part's first bytes, at most a block."""
+        if part.inside is None:
+            with part.path.open("rb") as stream:
+                return stream.read(_BLOCK)
+        return next(self._blocks(part, part.inside), b"")
 
     def _blocks(self, part: Part, info: zipfile.ZipInfo) -> Iterator[bytes]:
         budget = Budget(part.label, info.compress_size)

@@ -22,8 +22,6 @@ from __future__ import annotations
 
 import csv
 import re
-import zipfile
-import zlib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -34,6 +32,7 @@ from bestbt.engine.ports import ContractSpec
 from bestbt.errors import ImportRefused, did_you_mean
 from bestbt.markets.india import SYMBOLS, India, find_expiry
 from bestbt.markets.symbols import INDEX_NAMES, Parsed
+from bestbt.store.importers.archives import Part, Unpacker, is_zip, parts
 from bestbt.store.importers.columns import plain
 from bestbt.store.importers.contracts import Contracts
 from bestbt.store.importers.index_closes import (
@@ -51,7 +50,6 @@ from bestbt.units import RawPrice
 __all__ = ["LAYOUTS", "Layout", "read", "shows"]
 
 Kind = Literal["future", "option"]
-_LARGEST = 1 << 28  # bytes of one file of an archive; a day has 10 MB
 _NAMED = re.compile(r"(?:^|[^a-z])(?:fo|op)_?(\d{8})", re.IGNORECASE)
 
 _KINDS: dict[str, Kind] = {
@@ -121,13 +119,10 @@ LAYOUTS: tuple[Layout, ...] = (
 
 def shows(source: Source) -> bool:
     """Whether a file, or one in a zip archive, has the header of a layout."""
-    if source.head[:4] != b"PK\3\4":
+    if not is_zip(source.path):
         return _layout(source.header) is not None
-    try:
-        with zipfile.ZipFile(source.path) as archive:
-            return any(_layout(_header(archive, info)) for info in _tables(archive))
-    except (OSError, zipfile.BadZipFile, NotImplementedError):
-        return False
+    with Unpacker() as unpacker:
+        return any(_layout(_header(unpacker, part)) for part in parts(source.path)[0])
 
 
 def read(
@@ -162,7 +157,7 @@ def read(
     if day is not None and given is None:
         raise ImportRefused(f"day={day!r} is no date; write it as '2025-11-14'.")
     reading = _Reading(source.name, market, given)
-    for name, lines in _parts(source, reading.report):
+    for name, lines in _tables(source, reading.report):
         reading.add(name, lines)
     return reading.closes()
 
@@ -175,22 +170,19 @@ def _layout(header: Sequence[str]) -> Layout | None:
     return next((known for known in LAYOUTS if known.columns() <= names), None)
 
 
-def _tables(archive: zipfile.ZipFile) -> list[zipfile.ZipInfo]:
-    return [info for info in archive.infolist() if info.filename.lower().endswith(".csv")]
-
-
-def _header(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> list[str]:
+def _header(unpacker: Unpacker, part: Part) -> list[str]:
+    if not part.name.lower().endswith(".csv"):
+        return []
     try:
-        with archive.open(info) as stream:
-            line = stream.readline(1 << 14).decode("utf-8-sig", errors="replace")
-    except (RuntimeError, zlib.error, EOFError):  # locked with a password, or damaged
+        line = unpacker.head(part).partition(b"\n")[0].decode("utf-8-sig", errors="replace")
+    except ImportRefused:  # damaged; another file of the archive may not be
         return []
     return next(csv.reader([line.strip()]), [])
 
 
-def _parts(source: Source, report: QualityReport) -> Iterator[tuple[str, list[str]]]:
+def _tables(source: Source, report: QualityReport) -> Iterator[tuple[str, list[str]]]:
     """Yield names and lines of the tables in a file: one, or those of an archive that are any."""
-    if source.head[:4] != b"PK\3\4":
+    if not is_zip(source.path):
         with source.open() as stream:
             content = stream.read()
         if _layout(source.header) is None:
@@ -201,25 +193,14 @@ def _parts(source: Source, report: QualityReport) -> Iterator[tuple[str, list[st
             )
         yield "", content.decode(source.encoding, errors="replace").splitlines()
         return
-    left = []
-    try:
-        with zipfile.ZipFile(source.path) as archive:
-            for info in archive.infolist():
-                if info not in _tables(archive) or _layout(_header(archive, info)) is None:
-                    left.append(info.filename)
-                    continue
-                if info.file_size > _LARGEST:
-                    raise ImportRefused(
-                        f"{info.filename} in {source.name} unpacks to {info.file_size:,} bytes; a "
-                        "day's contracts have some ten million. It is not read."
-                    )
-                content = archive.read(info)
-                yield info.filename, content.decode("utf-8-sig", errors="replace").splitlines()
-    except (OSError, EOFError, RuntimeError, zlib.error, zipfile.BadZipFile) as error:
-        raise ImportRefused(
-            f"{source.name} cannot be read ({str(error).splitlines()[0]}); it may be cut off: "
-            "get it again."
-        ) from None
+    found, left = parts(source.path)
+    with Unpacker() as unpacker:
+        for part in found:
+            if _layout(_header(unpacker, part)) is None:
+                left.append(part.label)
+                continue
+            content = unpacker.content(part)
+            yield part.name, content.decode("utf-8-sig", errors="replace").splitlines()
     if left:
         shown = ", ".join(left[:3]) + (" …" if len(left) > 3 else "")
         report.remarks.append(f"{len(left)} files in it that list no contracts: {shown}")

@@ -29,10 +29,10 @@ import pandas as pd
 from bestbt.errors import ContractNotFound, ImportRefused, NoSchedule, did_you_mean
 from bestbt.markets.india import SYMBOLS, India
 from bestbt.markets.symbols import INDEX_NAMES, parse_symbol
+from bestbt.store.importers.archives import Unpacker, is_zip, parts
 from bestbt.store.importers.columns import to_utc
 from bestbt.store.importers.contracts import Contracts
 from bestbt.store.importers.source import Source
-from bestbt.store.importers.zips import entries, names
 from bestbt.store.quality import QualityReport
 from bestbt.store.sanitise import Rows, Sheet
 from bestbt.units import DAY, MINUTE
@@ -60,9 +60,7 @@ def shows(source: Source) -> bool:
     """Whether a path is a zip archive with LEAN's names in it, or a folder of such."""
     if source.path.is_dir():
         return any(_ZIP.match(file.name) for file in source.path.rglob("*.zip"))
-    if source.head[:2] != b"PK":
-        return False
-    return any(_ENTRY.match(name) for name in names(source.path))
+    return is_zip(source.path) and any(_ENTRY.match(p.name) for p in parts(source.path)[0])
 
 
 @dataclass(slots=True)
@@ -235,9 +233,10 @@ def read(source: Source, market: India, *, symbol: str | None = None, **unknown:
         raise ImportRefused(f"No option {name!r} for LEAN's zips. {hint}")
     report = QualityReport(source.name, "LEAN minutes")
     reading = _Reading(market, report, symbol)
-    for file in _zips(source.path):
-        for entry, content in entries(file):
-            reading.add(file, entry, content)
+    with Unpacker() as unpacker:
+        for file in _zips(source.path):
+            for part in parts(file)[0]:
+                reading.add(file, part.name, unpacker.content(part))
     return _joined(reading)
 
 
