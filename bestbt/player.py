@@ -12,21 +12,44 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Literal, TypeAlias
+from datetime import date
+from typing import Any, Literal, TypeAlias, TypeVar
 
 from bestbt.engine.simulation import Simulation
 from bestbt.errors import UsageError
+from bestbt.units import Ordinal
 
 __all__ = ["Player", "State"]
 
 State: TypeAlias = Literal["running", "paused", "finished", "stopped", "failed"]
 
 _GRACE = 0.03  # seconds a hook has to return after a stop, before it is broken off
+_LAG = 0.05  # seconds that paced bars may catch up
 _LOOK = 0.2  # seconds between two looks for an interrupt while waiting
+
+T = TypeVar("T")
 
 
 class _Stopped(BaseException):
     """Raised inside a hook that does not return after a stop; no `except Exception` catches it."""
+
+
+class _Question:
+    """Something that wants to read the simulation between two bars."""
+
+    def __init__(self, look: Callable[[Simulation], Any]) -> None:
+        self.look = look
+        self.answered = threading.Event()
+        self.answer: Any = None
+        self.error: Exception | None = None
+
+    def ask(self, simulation: Simulation) -> None:
+        """Read it, in the thread that holds it."""
+        try:
+            self.answer = self.look(simulation)
+        except Exception as error:  # it is the asker's
+            self.error = error
+        self.answered.set()
 
 
 class Player:
@@ -50,6 +73,11 @@ class Player:
         self.done = threading.Event()
         self._idle = threading.Event()  # set while nobody moves the simulation
         self._idle.set()
+        self._held = threading.Lock()  # whoever moves or reads the simulation has it
+        self._questions: list[_Question] = []
+        self._pace: float | None = None  # bars a second; None: as fast as it goes
+        self._due = 0.0  # time of the next paced bar
+        self._nudge = threading.Event()  # ends the wait for a paced bar
         self._guard = threading.Lock()  # around all that follows
         self._playing = self._pausing = self._stopping = False
         self._thread: int | None = None  # of whoever may be broken off
@@ -72,20 +100,76 @@ class Player:
         """Stop after the bar being played."""
         with self._guard:
             self._pausing = True
-            self.simulation.pause()
+            self._interrupt()
 
-    def resume(self) -> None:
-        """Take a pause back, reached or not; nothing where the run is over or moved by hand."""
+    @property
+    def pace(self) -> float | None:
+        """Bars a second at which it plays; None: as fast as it goes."""
+        return self._pace
+
+    @pace.setter
+    def pace(self, bars: float | None) -> None:
+        if bars is not None and not (isinstance(bars, int | float) and bars > 0):
+            raise UsageError(f"pace={bars!r}: bars a second, above zero; None is full speed.")
+        self._pace, self._due = bars, 0.0
+        self._interrupt()
+
+    def read(self, look: Callable[[Simulation], T], timeout: float = 1.0) -> T | None:
+        """Return what *look* reads of the simulation while it stands between two bars.
+
+        A run under way stands still for it and goes on, which changes nothing in it; that of a
+        hook that does not return in time cannot be read, and gives None. *look* must not move
+        the simulation.
+        """
+        question = _Question(look)
+        until = time.monotonic() + timeout
+        while not question.answered.is_set():
+            if self._held.acquire(blocking=False):
+                try:
+                    question.ask(self.simulation)
+                finally:
+                    self._held.release()
+                break
+            with self._guard:
+                if self._playing and question not in self._questions:
+                    self._questions.append(question)
+                    self._interrupt()
+            left = until - time.monotonic()
+            if left <= 0:
+                break
+            question.answered.wait(min(left, 0.01))
+        if not question.answered.is_set():
+            with self._guard:
+                if question in self._questions:
+                    self._questions.remove(question)
+            if not question.answered.is_set():
+                return None
+        if question.error is not None:
+            raise question.error
+        answer: T = question.answer
+        return answer
+
+    def resume(self, to: Ordinal | str | date | None = None) -> None:
+        """Take a pause back, reached or not; nothing where the run is over or moved by hand.
+
+        It plays to the end, or comes to rest where `Simulation.run_to` would.
+        """
         with self._guard:
+            idle = self.state == "paused" and self._idle.is_set()
+            if not idle and not self._playing:
+                return
+            self.simulation.aim(to)
             self._pausing = False
             if self._playing:
-                if not self._stopping:
-                    self.simulation.resume()
-                return
-            if self.state != "paused" or not self._idle.is_set():
+                self._interrupt()  # it goes on to its new aim
                 return
             self._take()
         self._spawn()
+
+    def _interrupt(self) -> None:
+        """Let the engine's thread come back between two bars; unless it is paused it goes on."""
+        self.simulation.pause()
+        self._nudge.set()
 
     def stop(self) -> None:
         """End the run. A hook that does not return is broken off."""
@@ -93,7 +177,7 @@ class Player:
             if self.done.is_set() or self._stopping:
                 return
             self._stopping = True
-            self.simulation.pause()
+            self._interrupt()
             if not self._playing:
                 self._end("stopped")
                 return
@@ -139,6 +223,7 @@ class Player:
                 raise UsageError(f"The run has {self.state}; start it anew.")
             self._idle.clear()
             self.simulation.resume()
+        self._held.acquire()  # only a reader may have it, for a moment
         try:
             self.moving()
             yield self.simulation
@@ -147,6 +232,7 @@ class Player:
                 self.error = error
             raise
         finally:
+            self._held.release()
             with self._guard:
                 self._idle.set()
                 if self._stopping:
@@ -194,19 +280,46 @@ class Player:
                 return
             self._thread = threading.get_ident()
         try:
-            self.simulation.run()
+            with self._held:
+                while self._pace is not None and self._paced(self._pace):
+                    pass
+                if self._pace is None:
+                    self.simulation.run()
+                self._answer()
         except _Stopped:
             raise
         except BaseException as error:
             self.error = error
 
+    def _paced(self, pace: float) -> bool:
+        """Wait for the next bar's time and play it; False when there is something else to do."""
+        self._nudge.clear()
+        if self._pausing or self._stopping or self._questions or pace != self._pace:
+            return False
+        wait = self._due - time.monotonic()
+        if wait > 0 and self._nudge.wait(wait):
+            return False
+        simulation = self.simulation
+        before = simulation.bar
+        self._due = max(self._due, time.monotonic() - _LAG) + 1 / pace
+        simulation.run(bars=1)
+        return simulation.bar > before and not simulation.finished and not simulation.arrived
+
+    def _answer(self) -> None:
+        """Let those read it who have asked."""
+        with self._guard:
+            asked, self._questions = self._questions, []
+        for question in asked:
+            question.ask(self.simulation)
+
     def _finish(self) -> bool:
         """Say how it ended; False when a pause was taken back and there is more to play."""
         with self._guard:  # from here on nothing is broken off
             self._thread = None
-            over = self._stopping or self.error is not None or self.simulation.finished
-            if not over and not self._pausing:
-                self.simulation.resume()
+            simulation = self.simulation
+            over = self._stopping or self.error is not None or simulation.finished
+            if not over and not self._pausing and not simulation.arrived:
+                simulation.resume()
                 return False
             if self._since is not None:
                 self._seconds += time.monotonic() - self._since

@@ -6,9 +6,10 @@ import inspect
 import threading
 import traceback
 from collections.abc import Callable, Mapping
+from copy import copy
 from datetime import date, datetime
 from functools import cached_property
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, TypeVar
 from weakref import WeakSet
 
 import numpy as np
@@ -40,6 +41,8 @@ from bestbt.store.store import Store
 from bestbt.units import MONEY_SCALE, Money, Ordinal, money
 
 __all__ = ["Backtest", "Progress", "Run"]
+
+T = TypeVar("T")
 
 _BAND: tuple[Path, Path] = ("pessimistic", "optimistic")
 
@@ -295,6 +298,31 @@ class Backtest(ByHand):
         """Rewind a number of bars by replay; see `Simulation.back`."""
         return self._move(lambda simulation: simulation.back(bars))
 
+    def back_to(self, target: Ordinal | str | date) -> Run:
+        """Rewind to a moment, a bar, or the newest event before; see `Simulation.back_to`."""
+        return self._move(lambda simulation: simulation.back_to(target))
+
+    def go_to(self, target: Ordinal | str | date) -> Run:
+        """Play or rewind to a moment or a bar."""
+        return self._move(lambda simulation: simulation.go_to(target))
+
+    def break_at(self, event: str) -> None:
+        """Let the run come to rest after each bar in which an event happens; see `run_to`.
+
+        It slows a run down to some three microseconds a bar.
+        """
+        with self.player.by_hand() as simulation:
+            simulation.break_at(event)
+
+    @property
+    def breakpoints(self) -> list[str]:
+        """The events at which the run comes to rest; take them out to go on without."""
+        return self.simulation.breakpoints
+
+    def read(self, look: Callable[[Simulation], T], timeout: float = 1.0) -> T | None:
+        """Return what *look* reads between two bars, also of a run under way; see `Player.read`."""
+        return self.player.read(look, timeout)
+
     def _move(self, move: Callable[[Simulation], object]) -> Run:
         try:
             with self.player.by_hand() as simulation:
@@ -320,6 +348,70 @@ class Backtest(ByHand):
         Without it `back()` and `run()` do again what was done: the record is the run's.
         """
         self._move(lambda simulation: simulation.forget())
+
+    def undo(self, number: int) -> Run:
+        """Take back one thing done by hand, by its number in `interventions`.
+
+        The run is replayed without it to the bar where it stands.
+        """
+        return self._move(lambda simulation: simulation.undo(number))
+
+    @property
+    def interventions(self) -> pd.DataFrame:
+        """What was done by hand: time, what, and whether the run has come to it."""
+        simulation = self.simulation
+        rows = [
+            (self._after(done.bar), done.call, done.bar <= simulation.bar)
+            for done in list(simulation.interventions)
+        ]
+        return pd.DataFrame(rows, columns=["time", "what", "done"])
+
+    def _after(self, bar: Ordinal) -> datetime:
+        """When a bar has closed; before the run's first, when that opens."""
+        grid, start = self.feed.grid, self.simulation.start
+        return grid.to_local(grid.end(bar) if bar >= start else grid.time(start))
+
+    def to_python(self, name: str = "bt") -> str:
+        """Return the lines that do again what was done by hand, on a fresh run called *name*.
+
+        A bar is named by the time at which it closed.
+        """
+        lines, at = [], self.simulation.start - 1
+        for done in self.simulation.interventions:
+            if done.bar > at:
+                at = done.bar
+                lines.append(f"{name}.run_to({str(self._after(at).replace(tzinfo=None))!r})")
+            lines.append(f"{name}.{done.call}")
+        return "\n".join(lines)
+
+    def without(self, *numbers: int) -> Run:
+        """Return the run as it would stand here without what was done by hand, or some of it.
+
+        Parameters
+        ----------
+        *numbers
+            Which of `interventions` to leave out; all when none is named.
+
+        See Also
+        --------
+        bestbt.compare : the figures of both, side by side.
+        """
+        done = self.simulation.interventions
+        wrong = [n for n in numbers if not 0 <= n < len(done)]
+        if wrong:
+            raise UsageError(f"without({wrong[0]}): {len(done)} things were done by hand.")
+        kept = [d for i, d in enumerate(done) if numbers and i not in numbers]
+        with self.player.by_hand() as simulation:
+            until = simulation.bar
+        other = copy(self)
+        other.recorder = None
+        other.simulation = self._simulation(self._rules)
+        other.simulation.redo(kept)
+        other.player = Player(other.simulation)
+        other._run = Run(other)
+        if until >= other.simulation.start:
+            other.run_to(until)
+        return other._run
 
     @property
     def blocked(self) -> bool:
@@ -406,9 +498,21 @@ class Run:
         """Pause after the bar being played; returns at once."""
         self._player.pause()
 
-    def resume(self) -> None:
-        """Go on after a pause, in a thread of its own; the last of pause and resume counts."""
-        self._player.resume()
+    def resume(self, to: Ordinal | str | date | None = None) -> None:
+        """Go on after a pause, in a thread of its own; the last of pause and resume counts.
+
+        It plays to the end, or to what `Backtest.run_to` takes.
+        """
+        self._player.resume(to)
+
+    @property
+    def pace(self) -> float | None:
+        """Bars a second at which `resume` plays; None, as it is made: as fast as it goes."""
+        return self._player.pace
+
+    @pace.setter
+    def pace(self, bars: float | None) -> None:
+        self._player.pace = bars
 
     def stop(self) -> None:
         """End the run, even if a hook hangs; returns at once. What is booked stays."""

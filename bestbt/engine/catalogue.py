@@ -122,6 +122,10 @@ class Catalogue:
         """Load the prices of a contract."""
         return self.feed.columns(spec)
 
+    def is_expiry(self, day: date) -> bool:
+        """Whether options or futures of the first symbol expire on a day."""
+        return any(day in self.calendar(self.symbols[0], asset) for asset in ("option", "future"))
+
     def bars(self, contract: Contract, timeframe: str, n: int | None) -> npt.NDArray[np.void]:
         """Return closed bars of a timeframe; see `Contract.bars`."""
         step = duration(timeframe)

@@ -6,7 +6,7 @@ and ledger. Rewinding is replay: a fresh strategy over the same data with the sa
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import date, datetime
 from functools import partial
 from itertools import zip_longest
@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from bestbt.engine.by_hand import ByHand, perform
 from bestbt.engine.costing import Cost
 from bestbt.engine.desk import Desk
+from bestbt.engine.events import EVENTS, check_event, watch
 from bestbt.engine.feeder import PriceFeeder
 from bestbt.engine.grid import Clock, utc_ns
 from bestbt.engine.matching import MatchRules, Slippage
@@ -22,7 +23,7 @@ from bestbt.engine.order import Order
 from bestbt.engine.ports import Feed, FeeModel, Market
 from bestbt.engine.result import Result
 from bestbt.engine.strategy import Strategy
-from bestbt.errors import NotRepeatable, StaleHandle, UsageError, did_you_mean
+from bestbt.errors import NotRepeatable, StaleHandle, UsageError
 from bestbt.units import Money, Ordinal, RawMoney, money
 
 __all__ = ["Intervention", "Simulation"]
@@ -36,6 +37,16 @@ class Intervention(NamedTuple):
     args: tuple[Any, ...]
     terms: dict[str, Any]
 
+    @property
+    def call(self) -> str:
+        """As Python, to be written behind the name of a backtest and a dot."""
+        given = [repr(a) for a in self.args]
+        while given and given[-1] == "None":
+            given.pop()
+        said = {k: v for k, v in self.terms.items() if v not in (None, "", False)}
+        given += [f"{name}={value!r}" for name, value in said.items()]
+        return f"{self.verb}({', '.join(given)})"
+
 
 class _RewoundClock(Clock):
     """The clock of a run that has been rewound: whatever reads it is a handle from before."""
@@ -45,9 +56,6 @@ class _RewoundClock(Clock):
         raise StaleHandle(
             "This object belongs to the run before it was rewound; ask the run for it anew."
         )
-
-
-_EVENTS = ("fill", "order", "stop", "session")
 
 
 class Simulation(ByHand):
@@ -125,6 +133,10 @@ class Simulation(ByHand):
             raise UsageError(f"start={start}: a run starts with a session's first bar.")
         self.start = start
         self.interventions: list[Intervention] = []
+        self.breakpoints: list[str] = []  # events at which `run` stands still
+        self.met = ""  # the event at which it stands
+        self.arrived = False  # whether the newest `run` came to its aim, or to a breakpoint
+        self._aim: Ordinal | str | None = None
         self._applied = 0
         self._pausing = False
         self.failed = False
@@ -172,10 +184,28 @@ class Simulation(ByHand):
 
     # Moving
 
-    def run(self) -> Simulation:
-        """Play to the end, or to a pause."""
-        self._go(self.grid.n - 1)
+    def run(self, bars: int | None = None) -> Simulation:
+        """Play to the end, to the aim, a breakpoint or a pause; at most a number of bars."""
+        last = self._aim if isinstance(self._aim, int) else self.grid.n - 1
+        horizon = last if bars is None else min(self.bar + bars, last)
+        self._until(horizon, [*self.breakpoints, *self._aimed])
+        self.arrived = bool(self.met) or (isinstance(self._aim, int) and self.bar >= last)
+        if self.arrived:
+            self._aim = None
         return self
+
+    @property
+    def _aimed(self) -> list[str]:
+        return [self._aim] if isinstance(self._aim, str) else []
+
+    def aim(self, target: Ordinal | str | date | None) -> None:
+        """Let the next `run` come to rest where `run_to` would; None: let it go to the end."""
+        self._aim = None if target is None else self._target(target)
+
+    def break_at(self, event: str) -> None:
+        """Let `run` stand still after each bar in which an event happens; see `events`."""
+        if check_event(event, self.strategy) not in self.breakpoints:
+            self.breakpoints.append(event)
 
     def step(self, bars: int = 1) -> Simulation:
         """Play a number of bars."""
@@ -190,22 +220,59 @@ class Simulation(ByHand):
         return self
 
     def run_to(self, target: Ordinal | str | date) -> Simulation:
-        """Play to a bar, a moment (`"2024-02-01 09:30"`), or the next `"fill"`, `"order"`, `"stop"`
-        or `"session"` end.
+        """Play to a bar, a moment (`"2024-02-01 09:30"`), or the next event; see `events.EVENTS`.
 
-        At a moment the newest bar is the one that has closed by then, as for `@at`.
+        An event is also a condition, such as `"today_pnl < -2000"`. At a moment the newest bar is
+        the one that has closed by then, as for `@at`.
         """
-        if isinstance(target, str) and target in _EVENTS:
-            self._go_to_event(target)
-            return self
+        found = self._target(target)
+        if isinstance(found, str):
+            self._until(self.grid.n - 1, [found])
+        else:
+            self._go(found)
+        return self
+
+    def _target(self, target: Ordinal | str | date) -> Ordinal | str:
+        """Return the bar that is meant, or the event."""
+        if isinstance(target, str) and not target[:4].isdigit():
+            return check_event(target, self.strategy)
         bar = target if isinstance(target, int) else self._bar_at(target)
         if bar < self.bar:
             raise UsageError(
                 f"run_to({target!r}) lies before {self.grid.local(self.bar):%Y-%m-%d %H:%M}, where "
-                "the run stands; back() rewinds."
+                "the run stands; back_to() rewinds."
             )
-        self._go(min(bar, self.grid.n - 1))
-        return self
+        return min(bar, self.grid.n - 1)
+
+    def back_to(self, target: Ordinal | str | date) -> Simulation:
+        """Rewind by replay to a bar, a moment, or the newest event before this bar.
+
+        Events are those of `run_to`, without conditions.
+        """
+        bar = self._before(target) if isinstance(target, str) and target in EVENTS else None
+        if bar is None:
+            bar = target if isinstance(target, int) else self._bar_at(target)
+        return self._rewind(bar) if bar < self.bar else self
+
+    def go_to(self, target: Ordinal | str | date) -> Simulation:
+        """Play or rewind to a bar or a moment."""
+        bar = target if isinstance(target, int) else self._bar_at(target)
+        return self.run_to(bar) if bar >= self.bar else self._rewind(bar)
+
+    def _before(self, event: str) -> Ordinal:
+        """Return the newest bar before this one in which an event has happened."""
+        desk, grid, bar = self.desk, self.grid, self.bar
+        fills = desk.portfolio.fills
+        bars: dict[str, Callable[[], Iterable[Ordinal]]] = {
+            "fill": lambda: (f.bar for f in fills),
+            "order": lambda: (o.placed for o in desk.orders),
+            "stop": lambda: (f.bar for f in fills if f.kind == "stop"),
+            "roll": lambda: (f.bar for f in fills if f.kind == "roll"),
+            "block": lambda: (e.bar for e in desk.log if e.kind == "block"),
+            "session": lambda: (b for b, _ in self.feeder.closed),
+            "expiry": lambda: (b for b, _ in self.feeder.closed if desk.is_expiry(grid.day(b))),
+        }
+        return max((b for b in bars[event]() if b < bar), default=self.start - 1)
 
     def back(self, bars: int = 1) -> Simulation:
         """Rewind a number of bars by replay; orders must come out as they did.
@@ -218,7 +285,10 @@ class Simulation(ByHand):
         """
         if not isinstance(bars, int) or bars < 1:
             raise UsageError(f"back({bars!r}): one bar or more.")
-        target = max(self.bar - bars, self.start - 1)
+        return self._rewind(self.bar - bars)
+
+    def _rewind(self, target: Ordinal, check: bool = True) -> Simulation:
+        target = max(target, self.start - 1)
         before = list(self.desk.orders)
         old = self.desk.clock
         self._restart()
@@ -226,7 +296,8 @@ class Simulation(ByHand):
         self._pausing = False
         while self.bar < target:
             self._go(target, replaying=True)
-        self._check_repeated(before)
+        if check:
+            self._check_repeated(before)
         return self
 
     def _check_repeated(self, before: list[Order]) -> None:
@@ -274,19 +345,19 @@ class Simulation(ByHand):
             error.add_note(f"at {self.grid.to_local(desk.now):%Y-%m-%d %H:%M} of the run")
             raise
 
-    def _go_to_event(self, event: str) -> None:
-        desk = self.desk
-
-        happened: Sequence[Any] = desk.portfolio.fills
-        if event == "order":
-            happened = desk.orders
-        elif event == "session":
-            happened = self.feeder.closed
-        while not self.finished and not self._pausing:
-            seen = len(happened)
-            self._go(min(self.bar + 1, self.grid.n - 1))
-            new = happened[seen:]
-            if any(fill.kind == "stop" for fill in new) if event == "stop" else new:
+    def _until(self, horizon: Ordinal, events: Sequence[str]) -> None:
+        """Play up to a bar, to a pause, or to the first of these events; `met` says which."""
+        self.met = ""
+        if not events:
+            self._go(horizon)
+            return
+        watches = [(event, watch(event, self.feeder)) for event in events]
+        while self.bar < horizon and not self.finished and not self._pausing:
+            self._go(self.bar + 1)
+            # All are asked: each keeps what it has seen.
+            happened = [event for event, has in watches if has()]
+            if happened:
+                self.met = happened[0]
                 break
 
     def _bar_at(self, target: str | date) -> Ordinal:
@@ -295,10 +366,9 @@ class Simulation(ByHand):
             try:
                 moment = datetime.fromisoformat(target)
             except ValueError:
-                hint = did_you_mean(target, _EVENTS)
                 raise UsageError(
-                    f"run_to({target!r}): give a bar, a time as '2024-02-01 09:30', or an event. "
-                    f"{hint}"
+                    f"run_to({target!r}): give a bar, a time as '2024-02-01 09:30', or an event: "
+                    f"{', '.join(EVENTS)}, or a condition."
                 ) from None
         if not isinstance(moment, datetime):
             if not isinstance(moment, date):
@@ -318,6 +388,17 @@ class Simulation(ByHand):
     def forget(self) -> None:
         """Forget what was done by hand behind the bar where the run stands: `back()` replays it."""
         del self.interventions[self._applied :]
+
+    def undo(self, number: int) -> None:
+        """Forget one thing done by hand, and replay without it to the bar where the run stands."""
+        if not 0 <= number < len(self.interventions):
+            raise UsageError(
+                f"undo({number}): {len(self.interventions)} things were done by hand; they are "
+                "counted from 0."
+            )
+        del self.interventions[number]
+        if number < self._applied:
+            self._rewind(self.bar, check=False)
 
     @property
     def blocked(self) -> bool:

@@ -57,7 +57,7 @@ def test_run_to_a_bar_a_moment_or_an_event() -> None:
         (lambda r: r.step(0), "one bar or more"),
         (lambda r: r.back(0), "one bar or more"),
         (lambda r: r.run_to(1), "lies before 2024-01-01 09:18, where the run stands; back"),
-        (lambda r: r.run_to("fil"), "give a bar, a time as .* or an event. Did you mean 'fill'"),
+        (lambda r: r.run_to("fil"), "'fil' is no event. Did you mean 'fill'"),
         (lambda r: r.run_to(3.5), "give a bar, a time or an event"),
     ],
 )

@@ -713,3 +713,97 @@ def test_seconds_leave_pauses_out(stage: Stage) -> None:
     assert seconds > 0
     assert run.bt.player.seconds == seconds
     assert run.progress.bars_per_second == run.progress.bar / seconds
+
+
+# --- looking, going to, and the pace
+
+
+def test_a_run_is_read_between_two_bars_while_it_plays(stage: Stage, whole: Run) -> None:
+    seen: list[int] = []
+    backtest = stage.held()
+
+    def look(simulation: Any) -> int:
+        seen.append(simulation.bar)
+        return len(simulation.desk.orders)
+
+    assert backtest.read(look) == 0  # before its start
+    run = started(stage, backtest)
+    assert backtest.read(look, timeout=0.02) is None  # its hook does not return
+    stage.gate.set()
+    while not run.done.is_set():
+        backtest.read(look)
+    assert seen == sorted(seen)
+    assert backtest.read(look) == len(run.result.orders)
+    assert run.hash == whole.hash
+
+
+def test_what_reading_raises_is_the_readers(stage: Stage, whole: Run) -> None:
+    backtest = stage.straddle()
+    run = backtest.start()
+    with pytest.raises(ZeroDivisionError):
+        backtest.read(lambda simulation: 1 // 0, timeout=LONG)
+    assert run.wait(LONG).hash == whole.hash
+
+
+def test_resume_to_an_event_comes_to_rest_there(stage: Stage, whole: Run) -> None:
+    backtest = stage.straddle()
+    run = backtest._run
+    run.resume("stop")
+    assert backtest.player.wait(LONG)
+    assert run.state == "paused"
+    stops = whole.fills[whole.fills["kind"] == "stop"]
+    assert run.fills["time"].iloc[-1] == stops["time"].iloc[0]
+    run.resume()
+    assert run.wait(LONG).hash == whole.hash
+
+
+def test_a_breakpoint_rests_and_taking_it_out_lets_go(stage: Stage, whole: Run) -> None:
+    backtest = stage.straddle()
+    backtest.break_at("session")
+    run = backtest.start()
+    assert backtest.player.wait(LONG)
+    assert (run.state, backtest.simulation.met) == ("paused", "session")
+    backtest.breakpoints.clear()
+    run.resume()
+    assert run.wait(LONG).hash == whole.hash
+
+
+def test_a_paced_run_gives_the_same_and_can_be_hurried(stage: Stage, whole: Run) -> None:
+    backtest = stage.straddle()
+    run = backtest._run
+    run.pace = 0.001
+    run.resume()
+    while backtest.read(lambda simulation: simulation.bar) == -1:  # the first comes at once
+        pass
+    assert run.state == "running"
+    run.pause()  # not after a thousand seconds
+    assert backtest.player.wait(LONG)
+    assert run.progress.bar == 1
+    run.resume(5)
+    run.pace = 1e6
+    assert backtest.player.wait(LONG)
+    assert run.progress.bar == 6
+    run.pace = None
+    run.resume()
+    assert run.wait(LONG).hash == whole.hash
+
+
+def test_what_would_have_been_without_the_hand(stage: Stage, whole: Run) -> None:
+    backtest = stage.straddle()
+    backtest.run_to("2024-01-02 11:00")
+    backtest.block_for_day()
+    backtest.exit_all()
+    backtest.run_to("2024-01-03 11:00")
+    other = backtest.without()
+    assert other.progress.bar == backtest._run.progress.bar
+    assert len(other.fills) > 0
+    assert other.bt.interventions.empty
+    assert backtest.without(1).hash != backtest._run.hash
+    assert other.bt.run().hash == whole.hash
+    again = stage.straddle()
+    exec(backtest.to_python("again"), {"again": again})
+    assert again.run().hash == backtest.run().hash
+    assert list(backtest.interventions["what"]) == ["block_for_day()", "exit_all()"]
+    backtest.undo(0)
+    backtest.undo(0)
+    assert backtest._run.hash == whole.hash

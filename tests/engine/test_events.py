@@ -1,0 +1,140 @@
+"""Playing to events and conditions, standing still at them, and rewinding to them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bestbt.engine.simulation import Simulation
+from bestbt.engine.strategy import Strategy
+from bestbt.errors import UsageError
+from bestbt.testing import MemoryFeed, simulate
+from tests.engine.kit import DAY, NEXT, buy, fills, leave, market, script, sell
+
+PATH = (5, 6, 7, 8, 9, 10, 11, 12)
+TRADES = {"b1": buy(sl=3), "b4": leave, "b6": sell()}
+
+
+def ready(feed: MemoryFeed | None = None, **by_bar: Any) -> Simulation:
+    feed = feed or market(*PATH, days=(DAY, NEXT))
+    return simulate(script(**(by_bar or TRADES)), feed, run=False)
+
+
+def stands(run: Simulation, event: str) -> list[int]:
+    """Return the bars at which a run comes to rest that is sent to an event again and again."""
+    bars = []
+    while not run.finished:
+        bars.append(run.run_to(event).bar)
+    return bars
+
+
+def test_a_condition_is_met_in_the_bar_in_which_it_becomes_true() -> None:
+    held = "get_active_position() is not None"
+    assert stands(ready(), held) == [2, 7]  # sold again at 7: the last bar
+    assert stands(ready(), "contract('NIFTY 2024-01-04 100 CE').price >= 7") == [2, 7]
+    assert stands(ready(), "bar % 3 == 1 and self.bar > 1") == [4, 7]
+    assert stands(ready(), "pnl > 60") == [4, 7]  # 50 units bought at 7: two points up is 100
+
+
+def test_a_condition_that_holds_where_the_run_stands_must_become_true_anew() -> None:
+    run = ready().run_to("bar >= 2")
+    assert run.bar == 2
+    assert run.run_to("bar >= 2").finished
+
+
+def test_every_event_is_found_forwards_and_backwards() -> None:
+    def block(s: Strategy, _: Any) -> None:
+        s.block_for_day()
+
+    feed = market(9, 9, 9, 2, 9, 9, 9, 9, days=(DAY, NEXT), expiry=NEXT)
+    by_bar = {"b1": buy(sl=3), "b4": block}
+    found = {"order": [1, 2], "fill": [2, 3], "stop": [3], "block": [4], "session": [3, 7]}
+    found["expiry"] = [7]
+    for event, bars in found.items():
+        run = ready(feed, **by_bar)
+        at = stands(run, event)
+        assert [b for b in at if b in bars] == bars, event
+        assert at in (bars, [*bars, 7]), event
+        back = []
+        while run.bar >= 0:
+            back.append(run.back_to(event).bar)
+        assert back == [b for b in reversed(bars) if b < 7] + [-1], event
+        assert run.run().result.hash == ready(feed, **by_bar).run().result.hash
+
+
+def test_a_run_comes_to_rest_at_its_breakpoints_and_goes_on() -> None:
+    run = ready()
+    run.break_at("fill")
+    run.break_at("bar == 4")
+    run.break_at("fill")
+    assert run.breakpoints == ["fill", "bar == 4"]
+    seen = []
+    while not run.finished:
+        run.run()
+        seen.append((run.bar, run.met, run.arrived))
+    assert seen == [(2, "fill", True), (4, "bar == 4", True), (5, "fill", True), (7, "fill", True)]
+    assert run.result.hash == ready().run().result.hash
+
+
+def test_an_aim_is_for_one_run() -> None:
+    run = ready()
+    run.aim("stop")
+    run.run(bars=2)
+    assert (run.bar, run.arrived) == (1, False)
+    run.aim(3)
+    assert run.run().bar == 3
+    assert run.arrived
+    assert run.run().finished
+    assert not run.arrived
+
+
+def test_go_to_goes_either_way() -> None:
+    run = ready()
+    assert [run.go_to(b).bar for b in (5, 2, 2, 7)] == [5, 2, 2, 7]
+    assert run.go_to("2024-01-01 09:17").bar == 1
+    assert run.run().result.hash == ready().run().result.hash
+
+
+def test_what_was_done_by_hand_can_be_taken_back() -> None:
+    run = ready().run_to(2)
+    run.sell("NIFTY 2024-01-04 100 CE", 2)
+    run.step()
+    run.block_for_day()
+    run.step()
+    run.undo(0)
+    assert run.bar == 4
+    assert [i.call for i in run.interventions] == ["block_for_day()"]
+    assert fills(run) == fills(ready().run_to(4))
+    run.undo(0)
+    assert run.run().result.hash == ready().run().result.hash
+    with pytest.raises(UsageError, match=r"undo\(0\): 0 things were done by hand"):
+        run.undo(0)
+
+
+@pytest.mark.parametrize(
+    ("event", "says"),
+    [
+        ("fil", "'fil' is no event. Did you mean 'fill'"),
+        ("pnl <", "cannot be read as a condition: invalid syntax"),
+        ("todays_pnl < 3", "the strategy has no 'todays_pnl'. Did you mean 'today_pnl'"),
+        ("a = 3", "cannot be read as a condition"),
+        ("pnl < 'x'", "condition .* at 2024-01-01 09:16: '<' not supported"),
+        (3.5, "give a bar, a time or an event"),
+    ],
+)
+def test_what_is_no_event_is_refused(event: Any, says: str) -> None:
+    with pytest.raises(UsageError, match=says):
+        ready().run_to(event)
+
+
+@given(st.lists(st.integers(-1, 7), max_size=8))
+def test_wherever_a_run_is_taken_it_comes_out_the_same(bars: list[int]) -> None:
+    run = ready()
+    for bar in bars:
+        run.go_to(bar) if bar >= 0 else run.back_to("session")
+    if not run.finished:
+        run.run()
+    assert run.result.hash == ready().run().result.hash
