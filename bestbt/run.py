@@ -39,10 +39,13 @@ from bestbt.report import tables
 from bestbt.store.run_writer import RunWriter
 from bestbt.store.store import Store
 from bestbt.units import MONEY_SCALE, Money, Ordinal, money
+from bestbt.widgets.scene import Scene, read_scene
 
 __all__ = ["Backtest", "Progress", "Run"]
 
 T = TypeVar("T")
+
+_LOOK = 0.25  # seconds that a view waits for a bar to end
 
 _BAND: tuple[Path, Path] = ("pessimistic", "optimistic")
 
@@ -504,6 +507,26 @@ class Run:
         It plays to the end, or to what `Backtest.run_to` takes.
         """
         self._player.resume(to)
+
+    def stand(self, timeout: float = 5.0) -> None:
+        """Pause, and wait until nobody moves the run."""
+        if self.state == "running":
+            self._player.pause()
+        if not self._player.wait(timeout):
+            raise UsageError("A hook of the strategy does not return; stop the run to end it.")
+
+    def moment(self, text: str) -> datetime:
+        """Read a time as it is typed: `"2024-01-31 09:30"`, or `"09:30"` of its present day."""
+        now = self.progress.time or self.grid.local(self.first_bar)
+        full = f"{now:%Y-%m-%d} {text.zfill(5)}" if ":" in text[:3] else text
+        try:
+            return datetime.fromisoformat(full)
+        except ValueError:
+            raise UsageError(f"{text!r} is no time; write 10:30 or 2024-01-31 10:30.") from None
+
+    def scene(self) -> Scene | None:
+        """What there is to see where the run stands; None while a hook does not return."""
+        return self.bt.read(read_scene, timeout=_LOOK)
 
     @property
     def pace(self) -> float | None:

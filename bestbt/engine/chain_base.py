@@ -286,6 +286,11 @@ class ChainBase:
         bar = self._clock.bar
         return min(max_age, bar - self._session_of(bar))
 
+    @property
+    def years(self) -> float:
+        """Calendar time to expiry in years, as greeks use it; nan when it is over."""
+        return self._years(self._desk.now)
+
     def _years(self, now: Ns) -> float:
         """Calendar time to expiry in years, no less than a minute; nan when it is over."""
         if self._closing is None:

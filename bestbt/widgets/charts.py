@@ -62,15 +62,15 @@ class Charts:
         self._x.observe(self._moved, ["min", "max"])
         bar = widgets.HBox([self._mode, self._reset, self._told, widgets.HTML(_LEGEND)])
         bar.add_class("bt-toolbar")
-        self.box = widgets.VBox(
+        self.price_box = widgets.VBox([bar, _titled(run.symbol, self.price.figure)])
+        self.pnl_box = widgets.VBox(
             [
-                bar,
-                _titled(run.symbol, self.price.figure),
                 _titled(f"Profit and loss, {run.currency}", self.equity.equity),
                 _titled(f"Drawdown, {run.currency}", self.equity.drawdown, low=True),
             ]
         )
-        self.box.add_class("bt-charts")
+        for box in (self.price_box, self.pnl_box):
+            box.add_class("bt-charts")
 
     @property
     def seen(self) -> tuple[float, float]:

@@ -6,7 +6,7 @@ Views lie to the left of `run.py`, so they know this shape and not the class.
 from __future__ import annotations
 
 import threading
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, Literal, Protocol, TypeAlias
 
 import numpy as np
@@ -16,8 +16,9 @@ import pandas as pd
 from bestbt.engine.grid import Grid
 from bestbt.engine.prices import PriceColumns
 from bestbt.units import Money, Ordinal
+from bestbt.widgets.scene import Scene
 
-__all__ = ["Floats", "Progress", "RunState", "Viewable"]
+__all__ = ["Floats", "Movable", "Progress", "RunState", "Viewable"]
 
 RunState: TypeAlias = Literal["running", "paused", "finished", "stopped", "failed"]
 Floats: TypeAlias = npt.NDArray[np.float64]
@@ -51,11 +52,78 @@ class Progress(Protocol):
         """Time left at that speed; None when it is not known yet."""
 
 
+class Movable(Protocol):
+    """What a hand can do to a run that stands; `bestbt.run.Backtest` can."""
+
+    def step(self, bars: int = 1) -> object:
+        """Play a number of bars."""
+
+    def back(self, bars: int = 1) -> object:
+        """Rewind a number of bars."""
+
+    def back_to(self, target: Ordinal | str | date) -> object:
+        """Rewind to a bar, a moment or an event."""
+
+    def go_to(self, target: Ordinal | str | date) -> object:
+        """Play or rewind to a bar or a moment."""
+
+    def break_at(self, event: str) -> None:
+        """Come to rest at an event."""
+
+    @property
+    def breakpoints(self) -> list[str]:
+        """The events at which the run comes to rest."""
+
+    @property
+    def interventions(self) -> pd.DataFrame:
+        """What was done by hand: time, what, done."""
+
+    def undo(self, number: int) -> object:
+        """Take one of them back."""
+
+    def without(self, *numbers: int) -> Any:
+        """The run as it would stand without some of them, or all."""
+
+    def to_python(self, name: str = "bt") -> str:
+        """The lines that do them again."""
+
+    def exit_all(self) -> None:
+        """Close everything."""
+
+    def exit(self, what: str) -> None:
+        """Close a position."""
+
+    def roll(self, what: str, to: Any = None, **terms: Any) -> None:
+        """Roll a position."""
+
+    def set_sl(self, what: str, level: float | str | None) -> None:
+        """Stop a position."""
+
+    def set_target(self, what: str, level: float | str | None) -> None:
+        """Give a position a target."""
+
+    def buy(self, what: str, lots: int | None = None, **terms: Any) -> None:
+        """Buy a contract."""
+
+    def sell(self, what: str, lots: int | None = None, **terms: Any) -> None:
+        """Sell a contract."""
+
+    def cancel_order(self, order: int) -> None:
+        """Take back a working order."""
+
+    def block_for_day(self) -> None:
+        """Refuse entries for the rest of the day."""
+
+    def unblock(self) -> None:
+        """Lift blocks."""
+
+
 class Viewable(Protocol):
     """A run as its view sees it. Any thread may call anything here at any time.
 
-    `fills`, `log`, `trades`, `equity` and `stats` are read once `done` is set; their columns are
-    those of the result tables. Times are tz-aware, in exchange local time.
+    The columns of tables are those of the result tables; of an unfinished run they hold what is
+    booked. `equity` and `stats` are read once `done` is set. Times are tz-aware, in exchange local
+    time.
     """
 
     @property
@@ -81,8 +149,28 @@ class Viewable(Protocol):
     def pause(self) -> None:
         """Ask for a pause; returns at once."""
 
-    def resume(self) -> None:
-        """Go on; returns at once."""
+    def resume(self, to: Ordinal | str | date | None = None) -> None:
+        """Go on, to the end or to an event; returns at once."""
+
+    def stand(self, timeout: float = 5.0) -> None:
+        """Pause and wait until nobody moves the run."""
+
+    @property
+    def pace(self) -> float | None:
+        """Bars a second; None: as fast as it goes."""
+
+    @pace.setter
+    def pace(self, bars: float | None) -> None: ...
+
+    def moment(self, text: str) -> datetime:
+        """Read a time as it is typed: with a date, or of the day where the run stands."""
+
+    @property
+    def bt(self) -> Movable:
+        """What moves it."""
+
+    def scene(self) -> Scene | None:
+        """What there is to see where it stands; None while a hook does not return."""
 
     def stop(self) -> None:
         """Ask for the end; returns at once."""
@@ -112,6 +200,10 @@ class Viewable(Protocol):
     @property
     def fills(self) -> pd.DataFrame:
         """Every fill."""
+
+    @property
+    def orders(self) -> pd.DataFrame:
+        """Every order."""
 
     @property
     def log(self) -> pd.DataFrame:

@@ -17,12 +17,8 @@ __all__ = ["Pace", "Publisher"]
 
 _log = logging.getLogger("bestbt.widgets")
 
-Work = Callable[[], None]
+Work = Callable[[], object]
 Clock = Callable[[], float]
-
-
-def _daemon(target: Work) -> None:
-    threading.Thread(target=target, name="bt-view", daemon=True).start()
 
 
 class Publisher:
@@ -32,6 +28,8 @@ class Publisher:
     ----------
     on_error
         Called on that thread with the name of the work and what it raised.
+    thread
+        Name of the thread.
     clock, spawn
         Seconds that only grow, and how to start the thread; tests give their own.
 
@@ -49,13 +47,18 @@ class Publisher:
         self,
         on_error: Callable[[str, Exception], None],
         *,
+        thread: str = "bt-view",
         clock: Clock = time.monotonic,
-        spawn: Callable[[Work], None] = _daemon,
+        spawn: Callable[[Work], None] | None = None,
     ) -> None:
-        self._on_error, self._clock, self._spawn = on_error, clock, spawn
+        self._on_error, self._clock, self._thread = on_error, clock, thread
+        self._spawn = spawn or self._daemon
         self._changed = threading.Condition()
         self._waiting: dict[str, tuple[float, Work]] = {}
         self._running = self._closed = False
+
+    def _daemon(self, target: Work) -> None:
+        threading.Thread(target=target, name=self._thread, daemon=True).start()
 
     def post(self, name: str, work: Work, after: float = 0.0) -> None:
         """Have *work* done in *after* seconds, instead of what waits under *name*; any thread."""

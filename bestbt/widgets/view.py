@@ -1,8 +1,14 @@
-"""What a `%%backtest` cell shows: a run under way, then its result."""
+"""What a `%%backtest` cell shows: the cockpit of a run.
+
+status      where it stands, what it has made, what moves it
+price       the chart                     | positions, net greeks
+profit      PnL on the chart's time axis  | the chain around the money
+tabs        report, trades, fills, orders, log, …
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import ipywidgets as widgets
@@ -10,12 +16,19 @@ import pandas as pd
 
 from bestbt.errors import ParamError, did_you_mean
 from bestbt.widgets.charts import Charts
+from bestbt.widgets.hand import Hand
 from bestbt.widgets.header import Header, status
+from bestbt.widgets.keys import Keys, help_html
 from bestbt.widgets.markers import ordinals
 from bestbt.widgets.pacer import Pacer
+from bestbt.widgets.positions import Positions
 from bestbt.widgets.protocol import Viewable
 from bestbt.widgets.publisher import Pace, Publisher
+from bestbt.widgets.question import Question
+from bestbt.widgets.scene import Scene
 from bestbt.widgets.stats_table import failure_html, live_html, stats_html
+from bestbt.widgets.table import FILLS, LOG, ORDERS, ROWS, Table, fill_rows, log_rows, order_rows
+from bestbt.widgets.tabs import Tab, Tabs
 from bestbt.widgets.trades_table import TradesTable
 
 __all__ = ["RunView"]
@@ -29,7 +42,7 @@ class RunView(widgets.VBox):  # type: ignore[misc]
     Parameters
     ----------
     run
-        The run to watch; it may be under way or over.
+        The run to watch and to move; it may be under way or over.
     height
         Height of the price chart in pixels; the other panes follow it.
 
@@ -43,27 +56,42 @@ class RunView(widgets.VBox):  # type: ignore[misc]
     Only the publisher's thread changes what is seen. It looks at the run thirty times a second
     and sends at most five updates a second, each when the browser has painted the last. It ends
     when the result is drawn, and comes back for as long as a zoom takes to draw, or when the run
-    goes on.
+    goes on. What is clicked is done by a `Hand`, on a thread of its own.
     """
 
-    def __init__(self, run: Viewable, *, height: int = 236, **unknown: Any) -> None:
+    def __init__(self, run: Viewable, *, height: int = 240, **unknown: Any) -> None:
         for name in unknown:
             raise ParamError(f"RunView does not take {name!r}. {did_you_mean(name, ['height'])}")
         self._run = run
-        self._problem = ""
-        self._shown: tuple[str, int] | None = None  # state and bar as last drawn
+        self._scene: Scene | None = None
+        self._problem = self._refused = ""
+        self._shown: tuple[str, int, int] | None = None  # state, bar and moves as last drawn
+        self._moves = 0  # how often the run has been moved by hand
         self._over = False
         self._pace = Pace()
         self._pacer = Pacer()
         self._pacer.observe(lambda change: self._pace.painted(change["new"]), "ack")
         self._publisher = Publisher(self._failed)
-        self._header = Header(run, self._look_now)
-        self._panel = widgets.HTML()
-        self._panel.add_class("bt-panel")
+        self._hand = Hand(run, self._refuse)
+        self._header = Header(run, self._hand, self._look_now)
+        self._question = Question()
         self._charts = Charts(run, self._publisher, height)
-        self._trades = TradesTable(self._show_trade)
+        self._positions = Positions(self._acted)
+        self._tabs = self._make_tabs()
+        self._help = widgets.HTML(help_html(), layout={"display": "none"})
+        upper = _row(self._charts.price_box, self._positions, "bt-upper")
+        lower = _row(self._charts.pnl_box, widgets.Box(), "bt-lower")
         super().__init__(
-            [self._header.box, self._panel, self._charts.box, self._trades, self._pacer]
+            [
+                self._header.box,
+                self._question.box,
+                self._help,
+                upper,
+                lower,
+                self._tabs.box,
+                self._pacer,
+                Keys(self._keys()),
+            ]
         )
         self.add_class("bt-view")
         self._look_now()
@@ -72,9 +100,10 @@ class RunView(widgets.VBox):  # type: ignore[misc]
         return f"<RunView {self._run.title.split(' · ')[0]} {self._run.symbol}>"
 
     def close(self) -> None:
-        """Take the view away; its thread ends. The run goes on."""
+        """Take the view away; its threads end. The run goes on."""
         if not hasattr(self, "_publisher"):
             return  # refused before it was made; Python closes it all the same
+        self._hand.close()
         self._publisher.close()
         # The library keeps every widget alive until it is closed, and with it this run's arrays.
         for widget in _reach([self, *self._charts.movers]) - {self}:
@@ -85,14 +114,102 @@ class RunView(widgets.VBox):  # type: ignore[misc]
         """Look at the run again, which has been moved by hand; any thread."""
         self._publisher.post("wake", self._wake)
 
+    # Its parts
+
+    def _make_tabs(self) -> Tabs:
+        self._panel = widgets.HTML()
+        self._panel.add_class("bt-panel")
+        self._trades = TradesTable(self._show_trade)
+        self._fills = Table(FILLS, self._to_fill, hint="go to this bar")
+        self._orders = Table(ORDERS, self._to_order, hint="go to the bar at which it was placed")
+        self._log = Table(LOG, self._to_line, hint="go to this bar")
+        run = self._run
+        return Tabs(
+            [
+                Tab("Report", self._panel, self._draw_report, lambda: self._shown),
+                Tab("Trades", self._trades, self._draw_trades, lambda: self._count("fills")),
+                Tab("Fills", self._fills, self._draw_fills, lambda: self._count("fills")),
+                Tab("Orders", self._orders, self._draw_orders, lambda: self._count("orders")),
+                Tab("Log", self._log, lambda: self._fill(self._log, log_rows(run.log.iloc[-ROWS:])),
+                    lambda: self._count("logged")),
+            ],
+            self._look_now,
+        )  # fmt: skip
+
+    def _keys(self) -> dict[str, Callable[[], object]]:
+        hand = self._hand
+        return {
+            " ": hand.toggle,
+            "ArrowLeft": lambda: hand.step(-1),
+            "ArrowRight": lambda: hand.step(1),
+            "Shift+ArrowLeft": lambda: hand.step(-15),
+            "Shift+ArrowRight": lambda: hand.step(15),
+            "[": lambda: hand.back_to("fill"),
+            "]": lambda: hand.to("fill"),
+            ",": lambda: hand.back_to("session"),
+            ".": lambda: hand.to("session"),
+            "s": lambda: hand.to("stop"),
+            "e": lambda: hand.to("expiry"),
+            "b": lambda: hand.do(lambda bt: bt.block_for_day()),
+            "x": self._ask_exit,
+            "?": self._show_help,
+        }
+
+    # What is clicked
+
+    def _ask_exit(self) -> None:
+        held = len(self._scene.held) if self._scene is not None else 0
+        if held:
+            text = f"Exit all {held} open positions at the next bar?"
+            self._question.ask(text, lambda: self._hand.do(lambda bt: bt.exit_all()))
+
+    def _acted(self, name: str, action: str, value: str) -> None:
+        hand = self._hand
+        if action == "exit":
+            hand.do(lambda bt: bt.exit(name))
+        elif action == "add":
+            held = (
+                next((h for h in self._scene.held if h.name == name), None) if self._scene else None
+            )
+            if held is not None:
+                hand.do(lambda bt: (bt.buy if held.qty > 0 else bt.sell)(name, 1, tag=held.tag))
+        elif action == "roll":
+            hand.do(lambda bt: bt.roll(name))
+        elif action == "stop":
+            level = float(value) if _is_number(value) else value or None
+            hand.do(lambda bt: bt.set_sl(name, level))
+
+    def _show_help(self) -> None:
+        hidden = self._help.layout.display == "none"
+        self._help.layout.display = None if hidden else "none"
+
+    def _to_fill(self, row: int) -> None:
+        self._to_time(self._run.fills, row)
+
+    def _to_order(self, row: int) -> None:
+        self._to_time(self._run.orders, row)
+
+    def _to_line(self, row: int) -> None:
+        self._to_time(self._run.log, row)
+
+    def _to_time(self, table: pd.DataFrame, row: int) -> None:
+        """Go to the bar of a row of a table that is shown newest first."""
+        if row < len(table):
+            time = table["time"].iloc[len(table) - 1 - row]
+            at = int(ordinals(self._run.grid, pd.DatetimeIndex([time]))[0])
+            self._hand.go_to(min(at, self._run.last_bar))
+
+    # What is drawn
+
     def _wake(self) -> None:
         # A problem may come of reading the run while it was moved: draw it anew.
         if self._problem or self._run.unsaved:
             self._problem, self._shown = "", None
+        self._moves += 1
         if self._over:
             self._over, self._shown = False, None
             self._publisher.post("fills", self._charts.reopen)
-            self._publisher.post("trades", self._trades.clear)
+        self._tabs.forget()
         self._look()
 
     def _look_now(self) -> None:
@@ -100,47 +217,94 @@ class RunView(widgets.VBox):  # type: ignore[misc]
 
     def _look(self) -> None:
         """Draw what has changed, if the browser is ready for it; look again unless it is over."""
-        if self._over:
+        over = self._run.done.is_set()
+        if over and self._over:
+            self._publisher.post("tabs", self._tabs.draw)
             return
-        if self._run.done.is_set():
-            self._over = True
-            self._finish()
+        self._over = over
+        if not over:
+            self._publisher.post("look", self._look, after=_LOOK)
+        shown = self._run.state, self._run.progress.bar, self._moves
+        if self._shown == shown and not over:
+            self._publisher.post("tabs", self._tabs.draw)
             return
-        self._publisher.post("look", self._look, after=_LOOK)
-        state, bar = self._run.state, self._run.progress.bar
-        if self._shown == (state, bar):
-            return
-        if self._pace.ready() or self._shown is None or self._shown[0] != state:
-            self._shown = state, bar
-            # Three works, not one: what fails in one must not keep the others away.
-            self._publisher.post("header", self._draw_header)
-            self._publisher.post("charts", self._charts.grow)
-            self._publisher.post("pace", self._draw_pace)
+        if over or self._shown is None or self._shown[0] != shown[0] or self._pace.ready():
+            self._shown = shown
+            self._draw()
 
-    def _finish(self) -> None:
-        for name, work in (
+    def _draw(self) -> None:
+        # Several works, not one: what fails in one must not keep the others away.
+        works: list[tuple[str, Callable[[], object]]] = [
+            ("scene", self._read),
             ("header", self._draw_header),
-            ("equity", self._charts.finish_equity),
-            ("fills", self._charts.finish_price),
-            ("charts", self._charts.draw),
-            ("trades", lambda: self._trades.fill(self._run.trades, self._run.currency)),
-        ):
+            ("positions", self._draw_positions),
+        ]
+        if self._over:
+            works.append(("equity", self._charts.finish_equity))
+            works.append(("fills", self._charts.finish_price))
+            works.append(("charts", self._charts.draw))
+        else:
+            works.append(("charts", self._charts.grow))
+        # Once it is over all are drawn: a notebook is saved with what its widgets hold.
+        tabs = self._tabs.names if self._over else [self._tabs.seen]
+        works += [(f"tab {n}", lambda n=n: self._tabs.draw(n)) for n in tabs]  # type: ignore[misc]
+        works.append(("pace", self._draw_pace))
+        for name, work in works:
             self._publisher.post(name, work)
+
+    def _read(self) -> None:
+        self._scene = self._run.scene() or self._scene
 
     def _draw_header(self) -> None:
         run = self._run
         state, progress = run.state, run.progress
-        self._header.draw(state, progress)
-        self._header.tell(status(state, progress, run.currency), self._problem or run.unsaved or "")
+        self._header.draw(state, progress, self._scene)
+        met = self._scene.met if self._scene is not None else ""
+        self._header.tell(
+            status(state, progress, run.currency, met),
+            self._refused or self._problem or run.unsaved or "",
+        )
+
+    def _draw_positions(self) -> None:
+        if self._scene is not None:
+            can = self._run.state in ("running", "paused")
+            self._positions.show(self._scene, open_=can, currency=self._run.currency)
+
+    def _draw_report(self) -> None:
+        run = self._run
         if not self._over:
-            self._panel.value = live_html(progress, run.currency)
+            self._panel.value = live_html(run.progress, run.currency)
         elif run.failure is not None:
-            self._panel.value = failure_html(run.failure, progress)
+            self._panel.value = failure_html(run.failure, run.progress)
         else:
             self._panel.value = stats_html(run.stats, run.currency)
 
+    def _draw_trades(self) -> None:
+        self._trades.show(self._run.trades, self._run.currency)
+
+    def _draw_fills(self) -> None:
+        fills = self._run.fills
+        note = "" if len(fills) else "Nothing has traded yet."
+        self._fills.fill(fill_rows(fills, self._run.currency), note)
+
+    def _draw_orders(self) -> None:
+        orders = self._run.orders
+        self._fill(self._orders, order_rows(orders), "" if len(orders) else "No orders yet.")
+
+    def _fill(self, table: Table, rows: Any, note: str = "") -> None:
+        table.fill(rows, note)
+
+    def _count(self, what: str) -> tuple[int, int]:
+        """Say what a table depends on: how much there is of it, and what was done by hand."""
+        return (0 if self._scene is None else getattr(self._scene, what)), self._moves
+
     def _draw_pace(self) -> None:
         self._pacer.seq = self._pace.sent()
+
+    def _refuse(self, why: str) -> None:
+        if why != self._refused:
+            self._refused = why
+            self._publisher.post("header", self._draw_header)
 
     def _failed(self, name: str, error: Exception) -> None:
         self._problem = f"This view could not draw its {name}: {type(error).__name__}: {error}"
@@ -156,6 +320,23 @@ class RunView(widgets.VBox):  # type: ignore[misc]
         first, last = ordinals(self._run.grid, times).tolist()
         around = max(30, (last - first) // 2)
         self._charts.show(first - around, last + around)
+
+
+def _row(left: widgets.Widget, right: widgets.Widget, name: str) -> widgets.HBox:
+    left.add_class("bt-left")
+    right.add_class("bt-right")
+    row = widgets.HBox([left, right])
+    row.add_class(name)
+    row.add_class("bt-row")
+    return row
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _reach(roots: Iterable[Any]) -> set[Any]:

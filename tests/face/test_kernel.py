@@ -169,9 +169,9 @@ def test_the_pause_button(page: FrontEnd, latency: Callable[..., None]) -> None:
         assert page.ask("(seen.wait(30), run.state)") == (True, "paused")
         took.append(page.ask("stood[-1]") - clicked)
         still(page)
-        page.until(lambda: page.widgets[button]["description"] == "Resume")
+        page.until(lambda: page.widgets[button]["icon"] == "play")
         page.click(button)
-        page.until(lambda: page.widgets[button]["description"] == "Pause")
+        page.until(lambda: page.widgets[button]["icon"] == "pause")
         assert page.ask("run.state") == "running"
     latency("click on Pause until the engine stands", took)
 
@@ -297,7 +297,7 @@ def test_a_view_comes_alive_again_when_its_run_is_rewound(page: FrontEnd) -> Non
     page.until(lambda: page.widgets[button].get("disabled"))
     reply = page.run("run.bt.back(400)")
     assert reply.status == "ok", reply.text
-    page.until(lambda: page.widgets[button]["description"] == "Resume")
+    page.until(lambda: page.widgets[button]["icon"] == "play")
     page.until(lambda: not page.widgets[button]["disabled"])
     page.click(button)
     assert page.ask("(run.wait(30).state, run.done.wait(30))") == ("finished", True)

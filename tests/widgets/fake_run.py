@@ -17,6 +17,7 @@ from bestbt.engine.grid import Grid, Session, utc_ns
 from bestbt.engine.prices import PriceColumns, path_points
 from bestbt.units import MINUTE
 from bestbt.widgets.protocol import Floats, RunState
+from bestbt.widgets.scene import Held, Net, Scene
 
 KOLKATA = ZoneInfo("Asia/Kolkata")
 TRADES = [
@@ -81,6 +82,24 @@ def make_prices(n: int, seed: int = 7, first: int = 0) -> PriceColumns:
     return PriceColumns(first, path_points(open_, high, low, close), np.ones(n, dtype=bool), 100)
 
 
+class FakeBacktest:
+    """Writes down what it is asked."""
+
+    def __init__(self, calls: list[str]) -> None:
+        self._calls = calls
+        self.breakpoints: list[str] = []
+
+    def __getattr__(self, verb: str) -> Any:
+        if verb.startswith("_"):
+            raise AttributeError(verb)
+
+        def asked(*args: Any, **terms: Any) -> None:
+            said = [*map(str, args), *(f"{k}={v}" for k, v in terms.items())]
+            self._calls.append(" ".join([verb, *said]))
+
+        return asked
+
+
 class FakeRun:
     """Satisfies `Viewable`; `advance` moves it by hand, `start` in a thread."""
 
@@ -100,6 +119,9 @@ class FakeRun:
         self.unsaved: str | None = None
         self.calls: list[str] = []
         self.noted: list[tuple[Any, ...]] = []  # rows of the log
+        self.pace: float | None = None
+        self.bt = FakeBacktest(self.calls)
+        self.held: tuple[Held, ...] = ()
         self._go = threading.Event()
         self._go.set()
         self._bar = 0
@@ -169,14 +191,53 @@ class FakeRun:
         self._go.clear()
         self.state = "paused"
 
-    def resume(self) -> None:
-        self.calls.append("resume")
+    def resume(self, to: Any = None) -> None:
+        self.calls.append("resume" if to is None else f"resume to {to}")
         self.state = "running"
         self._go.set()
 
     def stop(self) -> None:
         self.calls.append("stop")
         self.end("stopped")
+
+    def stand(self, timeout: float = 5.0) -> None:
+        self.calls.append("stand")
+        if self.state == "running":
+            self.state = "paused"
+
+    def moment(self, text: str) -> datetime:
+        return datetime.fromisoformat(text)
+
+    def scene(self) -> Scene | None:
+        progress, blank = self.progress, Net(0.0, 0.0, 0.0, 0.0, 0)
+        return Scene(
+            bar=self._bar - 1,
+            time=progress.time,
+            symbol=self.symbol,
+            spot=22_000.0 if self._bar else None,
+            change=-0.0125 if self._bar else None,
+            vix=13.5,
+            expiry=date(2024, 1, 4),
+            dte=2,
+            today=-progress.pnl / 2,
+            pnl=progress.pnl,
+            realized=0.0,
+            charges=0.0,
+            held=self.held,
+            net=blank,
+            working=(),
+            blocked="",
+            met="",
+            by_hand=0,
+            fills=len(self.fills),
+            orders=0,
+            logged=len(self.noted),
+        )
+
+    @property
+    def orders(self) -> pd.DataFrame:
+        return pd.DataFrame(columns=["id", "time", "symbol", "side", "type", "qty", "price",
+                                     "trigger", "status", "reason", "tag"])  # fmt: skip
 
     @property
     def progress(self) -> FakeProgress:

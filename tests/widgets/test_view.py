@@ -15,7 +15,7 @@ import pytest
 from bestbt.errors import ParamError
 from bestbt.widgets import view as viewing
 from bestbt.widgets.publisher import Pace, Publisher
-from bestbt.widgets.trades_table import ROWS, trade_rows
+from bestbt.widgets.table import ROWS, trade_rows
 from bestbt.widgets.view import RunView
 from tests.widgets.fake_run import FakeRun
 
@@ -127,7 +127,7 @@ def test_the_buttons_ask_the_run_at_once(stage: Callable[..., Stage]) -> None:
     pause.click()
     assert it.run.calls == ["pause"]
     it.later(0)  # a change of state does not wait for the browser
-    assert pause.description == "Resume"
+    assert pause.icon == "play"
     assert "Paused" in it.text
     pause.click()
     stop.click()
@@ -201,13 +201,15 @@ def test_a_view_comes_alive_again_when_its_run_is_rewound(stage: Callable[..., S
     assert "Paused at" in it.text
     assert "1,000 of 3,750" in it.text
     pause, stop = it.view._header._pause, it.view._header._stop
-    assert (pause.description, pause.disabled, stop.disabled) == ("Resume", False, False)
+    assert (pause.icon, pause.disabled, stop.disabled) == ("play", False, False)
     chart = it.view._charts.price
     assert sum(len(mark.x) for mark in chart._markers) == 0
     assert np.nanmax(chart._wicks.x) < 1000, "the chart must not show what is to come again"
     assert it.view._charts.equity._line.x.max() < 1000
-    assert it.view._trades.rows == []
-    assert "when the run has ended" in it.view._trades.note
+    assert len(it.view._trades.rows) == 20, "a tab that is not seen is drawn when it is"
+    it.view._tabs.show("Trades")
+    it.later()
+    assert len(it.view._trades.rows) == len(it.run.trades) < 20
     it.run.advance(it.run.grid.n)
     it.run.end("finished")
     it.later()
@@ -272,6 +274,7 @@ def test_a_title_is_escaped(stage: Callable[..., Stage], monkeypatch: pytest.Mon
     monkeypatch.setattr(FakeRun, "title", "<b>x</b> · NIFTY")
     monkeypatch.setattr(FakeRun, "symbol", "<i>M&M</i>")
     it = stage(sessions=2, trades=0)
+    it.later()
     html = [w.value for w in viewing._reach([it.view]) if isinstance(w, widgets.HTML)]
     assert not any("<b>x" in value or "<i>M" in value for value in html)
     assert "<b>x</b> · NIFTY" in it.text
@@ -329,11 +332,11 @@ def test_what_failed_while_the_run_was_moved_is_drawn_anew(stage: Callable[..., 
         moving.setattr(it.run, "columns", moved)
         it.later()
     assert "could not draw its charts" in it.text
-    assert "candles" not in it.text
+    assert "min candles" not in it.text
     it.view.wake()
     it.later()
     assert "could not draw" not in it.text
-    assert "candles" in it.text
+    assert "min candles" in it.text
 
 
 def test_zooming_makes_detail_once_the_axis_rests(stage: Callable[..., Stage]) -> None:
@@ -382,7 +385,7 @@ def test_a_long_table_says_what_it_leaves_out() -> None:
         assert row[8].startswith({1: "+₹", -1: "−₹"}[tone])
         assert tone == np.sign(pnl)
     table = viewing.TradesTable(lambda row: None)
-    table.fill(run._trades, "₹")
+    table.show(run._trades, "₹")
     assert len(table.rows) == ROWS
     assert "first 1,000 of 1,005" in table.note
     table.close()
@@ -393,7 +396,7 @@ def test_a_run_without_trades(stage: Callable[..., Stage]) -> None:
     it.run.end("stopped")
     it.later()
     assert it.view._problem == ""
-    assert it.view._trades.note == "No trades."
+    assert it.view._trades.note == "No trade has been closed yet."
 
 
 def test_closing_ends_the_thread_and_leaves_the_run_alone() -> None:

@@ -1,5 +1,3 @@
-const PNL = 8; // the column that is coloured
-
 function cell(row, tag, text, number) {
   const el = document.createElement(tag);
   el.textContent = text; // never as HTML: tags and reasons are the user's words
@@ -9,22 +7,24 @@ function cell(row, tag, text, number) {
 }
 
 function render({ model, el }) {
-  el.classList.add("bt-trades");
+  el.classList.add("bt-table");
 
   const draw = () => {
     const columns = model.get("columns");
     const rows = model.get("rows");
     const tones = model.get("tones");
+    const toned = model.get("toned");
+    const hint = model.get("hint");
     const table = document.createElement("table");
     const head = table.createTHead().insertRow();
     for (const [name, number] of columns) cell(head, "th", name, number);
     const body = table.createTBody();
     rows.forEach((texts, i) => {
       const row = body.insertRow();
-      row.title = "show this trade in the charts";
+      if (hint) row.title = hint;
       texts.forEach((text, j) => {
         const td = cell(row, "td", text, columns[j][1]);
-        if (j === PNL && tones[i]) td.classList.add(tones[i] > 0 ? "bt-up" : "bt-down");
+        if (j === toned && tones[i]) td.classList.add(tones[i] > 0 ? "bt-up" : "bt-down");
       });
       row.addEventListener("click", () => {
         body.querySelector(".bt-picked")?.classList.remove("bt-picked");
@@ -35,7 +35,9 @@ function render({ model, el }) {
     const note = document.createElement("div");
     note.className = "bt-note";
     note.textContent = model.get("note");
+    const scrolled = el.scrollTop;
     el.replaceChildren(table, note);
+    el.scrollTop = scrolled; // what one reads stays where it is
   };
 
   draw();

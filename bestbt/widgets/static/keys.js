@@ -1,0 +1,52 @@
+// Keys while the view has the focus. The notebook's own shortcuts must not see them: in command
+// mode `x` would cut the cell and `b` add one below.
+const TYPED = "input, textarea, select, [contenteditable=true]";
+
+function render({ model, el }) {
+  el.classList.add("bt-keys");
+  let view = null;
+
+  const press = (event) => {
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    if (event.target.closest(TYPED)) {
+      if (event.key === "Escape") view.focus({ preventScroll: true });
+      return;
+    }
+    const name = (event.shiftKey && event.key.length > 1 ? "Shift+" : "") + event.key;
+    if (event.target.closest("button") && (event.key === " " || event.key === "Enter")) return;
+    if (!model.get("wanted").includes(name)) return;
+    event.preventDefault();
+    event.stopPropagation();
+    if (name === "g") {
+      view.querySelector(".bt-goto input")?.focus();
+      return;
+    }
+    model.send({ key: name });
+  };
+  const click = (event) => {
+    if (!event.target.closest(`${TYPED}, button`)) view.focus({ preventScroll: true });
+  };
+
+  // The view is in the page a moment after this.
+  const attach = () => {
+    view = el.closest(".bt-view");
+    if (view === null) return;
+    view.tabIndex = 0;
+    view.setAttribute("data-lm-suppress-shortcuts", "true");
+    view.setAttribute("data-jp-suppress-context-menu", "true");
+    view.addEventListener("keydown", press);
+    view.addEventListener("click", click);
+  };
+  const timer = setInterval(() => {
+    attach();
+    if (view !== null) clearInterval(timer);
+  }, 50);
+
+  return () => {
+    clearInterval(timer);
+    view?.removeEventListener("keydown", press);
+    view?.removeEventListener("click", click);
+  };
+}
+
+export default { render };
