@@ -26,6 +26,7 @@ class Payoff(NamedTuple):
     worth what Black-76 gives them at their present volatility. `now` moves the spot at once.
     """
 
+    here: Price  # the spot where the run stands
     spot: Floats
     at_expiry: Floats
     now: Floats
@@ -55,6 +56,7 @@ def payoff(scene: Scene) -> Payoff | None:
         for years in (nearest.years if nearest is not None else 0.0, 0.0)
     )
     return Payoff(
+        scene.spot,
         spot,
         at_expiry,
         now,

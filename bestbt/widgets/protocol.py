@@ -111,8 +111,20 @@ class Movable(Protocol):
     def cancel_order(self, order: int) -> None:
         """Take back a working order."""
 
-    def block_for_day(self) -> None:
+    def block_for_day(self, *, close_positions: bool = False) -> None:
         """Refuse entries for the rest of the day."""
+
+    def block_for_n_days(self, n: int, *, close_positions: bool = False) -> None:
+        """Refuse entries for some days."""
+
+    def block_this_week(self, *, close_positions: bool = False) -> None:
+        """Refuse entries for the rest of the week."""
+
+    def block_for_month(self, *, close_positions: bool = False) -> None:
+        """Refuse entries for the rest of the month."""
+
+    def block_till_monthly_expiry(self, *, close_positions: bool = False) -> None:
+        """Refuse entries until the monthly expiry has settled."""
 
     def unblock(self) -> None:
         """Lift blocks."""

@@ -9,6 +9,7 @@ tabs        report, trades, fills, orders, log, …
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from datetime import date
 from typing import Any
 
 import ipywidgets as widgets
@@ -16,11 +17,15 @@ import pandas as pd
 
 from bestbt.errors import ParamError, did_you_mean
 from bestbt.widgets.charts import Charts
+from bestbt.widgets.days import Days, day_pnl
 from bestbt.widgets.hand import Hand
+from bestbt.widgets.hand_panel import HandPanel
 from bestbt.widgets.header import Header, status
 from bestbt.widgets.keys import Keys, help_html
 from bestbt.widgets.markers import ordinals
 from bestbt.widgets.pacer import Pacer
+from bestbt.widgets.payoff import payoff
+from bestbt.widgets.payoff_chart import PayoffChart
 from bestbt.widgets.positions import Positions
 from bestbt.widgets.protocol import Viewable
 from bestbt.widgets.publisher import Pace, Publisher
@@ -33,6 +38,7 @@ from bestbt.widgets.trades_table import TradesTable
 
 __all__ = ["RunView"]
 
+_TABS = 132  # pixels of what is under the tabs
 _LOOK = 0.03  # seconds between two looks at the run: a few attribute reads
 
 
@@ -124,6 +130,9 @@ class RunView(widgets.VBox):  # type: ignore[misc]
         self._orders = Table(ORDERS, self._to_order, hint="go to the bar at which it was placed")
         self._log = Table(LOG, self._to_line, hint="go to this bar")
         run = self._run
+        self._payoff = PayoffChart(_TABS, run.currency)
+        self._days = Days(self._to_day)
+        self._by_hand = HandPanel(run, self._hand, self._compare)
         return Tabs(
             [
                 Tab("Report", self._panel, self._draw_report, lambda: self._shown),
@@ -132,6 +141,9 @@ class RunView(widgets.VBox):  # type: ignore[misc]
                 Tab("Orders", self._orders, self._draw_orders, lambda: self._count("orders")),
                 Tab("Log", self._log, lambda: self._fill(self._log, log_rows(run.log.iloc[-ROWS:])),
                     lambda: self._count("logged")),
+                Tab("Payoff", self._payoff.box, self._draw_payoff, lambda: self._shown),
+                Tab("Days", self._days, self._draw_days, lambda: self._shown),
+                Tab("By hand", self._by_hand.box, self._by_hand.draw, lambda: self._shown),
             ],
             self._look_now,
         )  # fmt: skip
@@ -182,6 +194,16 @@ class RunView(widgets.VBox):  # type: ignore[misc]
     def _show_help(self) -> None:
         hidden = self._help.layout.display == "none"
         self._help.layout.display = None if hidden else "none"
+
+    def _to_day(self, day: date) -> None:
+        """Go to the first fill of a day, else to its first bar."""
+        run = self._run
+        first = run.grid.firsts[run.grid.session_from(day)]
+        times = run.fills["time"]
+        traded = times[times.dt.date == day] if len(times) else times
+        if len(traded):
+            first = int(ordinals(run.grid, pd.DatetimeIndex(traded.iloc[:1]))[0])
+        self._hand.go_to(first)
 
     def _to_fill(self, row: int) -> None:
         self._to_time(self._run.fills, row)
@@ -290,6 +312,15 @@ class RunView(widgets.VBox):  # type: ignore[misc]
     def _draw_orders(self) -> None:
         orders = self._run.orders
         self._fill(self._orders, order_rows(orders), "" if len(orders) else "No orders yet.")
+
+    def _draw_payoff(self) -> None:
+        self._payoff.show(None if self._scene is None else payoff(self._scene))
+
+    def _draw_days(self) -> None:
+        self._days.show(day_pnl(self._run), self._run.currency)
+
+    def _compare(self, other: Viewable) -> None:
+        """Draw what would have been without the hand beside what was."""
 
     def _fill(self, table: Table, rows: Any, note: str = "") -> None:
         table.fill(rows, note)

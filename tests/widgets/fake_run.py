@@ -88,6 +88,7 @@ class FakeBacktest:
     def __init__(self, calls: list[str]) -> None:
         self._calls = calls
         self.breakpoints: list[str] = []
+        self.interventions = pd.DataFrame(columns=["time", "what", "done"])
 
     def __getattr__(self, verb: str) -> Any:
         if verb.startswith("_"):
