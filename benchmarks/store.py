@@ -51,8 +51,9 @@ class Figure(NamedTuple):
 def held(columns: PriceColumns | None) -> int:
     if columns is None:
         return 0
-    arrays = (columns.points, columns.live, columns.volume, columns.oi, columns.bid, columns.ask)
-    return sum(a.nbytes for a in arrays if a is not None)
+    c = columns
+    arrays = (c.points, c.live, c._volume, c._oi, c.bid, c.ask)  # those that are made
+    return sum(a.nbytes for a in arrays if isinstance(a, np.ndarray))
 
 
 class Counting(Slabs):
@@ -62,7 +63,7 @@ class Counting(Slabs):
         super().__init__(limit=1 << 62)
 
     def counts(self) -> tuple[int, int, int]:
-        kept = [c for c, _ in self._kept.values() if c is not None]
+        kept = [c for slab in self._kept.values() for c in slab.columns.values() if c is not None]
         return len(kept), sum(c.n for c in kept), sum(held(c) for c in kept)
 
 

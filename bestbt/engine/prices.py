@@ -8,7 +8,8 @@ every other bar repeats the last live close, and nothing trades on it.
 from __future__ import annotations
 
 import math
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +20,8 @@ from bestbt.units import POINTS, Ordinal
 __all__ = ["PriceColumns", "path_points"]
 
 _Ints = npt.NDArray[np.integer]
+_I64: TypeAlias = npt.NDArray[np.int64]
+Units: TypeAlias = _I64 | Callable[[], _I64] | None  # a column, what makes it, or none
 
 
 def path_points(open_: _Ints, high: _Ints, low: _Ints, close: _Ints) -> npt.NDArray[np.int32]:
@@ -49,7 +52,8 @@ class PriceColumns:
         Raw price of one unit of currency (100 for paise).
     volume, oi
         Shape ``(n,)``, int64, in units; zero volume on stale bars, open interest carried on.
-        None where the source has none (an index has no volume).
+        None where the source has none (an index has no volume). A function that returns the array
+        is called when it is first asked for: most strategies read prices alone.
     bid, ask
         Raw quotes at the bar's close, shape ``(n,)``, int32; 0 where that side was missing.
 
@@ -71,8 +75,8 @@ class PriceColumns:
         points: npt.NDArray[np.int32],
         live: npt.NDArray[np.bool_],
         scale: int,
-        volume: npt.NDArray[np.int64] | None = None,
-        oi: npt.NDArray[np.int64] | None = None,
+        volume: Units = None,
+        oi: Units = None,
         bid: npt.NDArray[np.int32] | None = None,
         ask: npt.NDArray[np.int32] | None = None,
     ) -> None:
@@ -83,8 +87,8 @@ class PriceColumns:
                 "and the first bar is live."
             )
         self.first, self.n, self.end, self.scale = first, n, first + n, scale
-        self.points, self.live, self.volume, self.oi = points, live, volume, oi
-        self.bid, self.ask = bid, ask
+        self.points, self.live, self.bid, self.ask = points, live, bid, ask
+        self._volume, self._oi = volume, oi
         self.all_live = bool(live.all())
         self.quoted = bid is not None and ask is not None
         self._views: dict[str, memoryview] = {}
@@ -98,8 +102,35 @@ class PriceColumns:
             own = np.where(both, middle, self.marks).astype(np.int32)
             self.marks = own[np.maximum.accumulate(np.where(live, np.arange(n), 0))]
         for array in (points, live, volume, oi, bid, ask):
-            if array is not None:
+            if isinstance(array, np.ndarray):
                 array.flags.writeable = False
+
+    @property
+    def volume(self) -> npt.NDArray[np.int64] | None:
+        """Units traded in each bar."""
+        if callable(self._volume):
+            self._volume = self._sealed(self._volume())
+        return self._volume
+
+    @property
+    def oi(self) -> npt.NDArray[np.int64] | None:
+        """Open interest at each bar's close."""
+        if callable(self._oi):
+            self._oi = self._sealed(self._oi())
+        return self._oi
+
+    def _sealed(self, column: _I64) -> _I64:
+        if len(column) != self.n:
+            raise InvariantError(f"A column of {len(column)} units came late to {self.n} bars.")
+        column.flags.writeable = False
+        return column
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all given columns, those included that are still to be made."""
+        there = (self.points, self.live, self.bid, self.ask)
+        units = 8 * self.n * ((self._volume is not None) + (self._oi is not None))
+        return units + sum(column.nbytes for column in there if column is not None)
 
     @classmethod
     def from_live(
