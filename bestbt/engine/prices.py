@@ -8,8 +8,7 @@ every other bar repeats the last live close, and nothing trades on it.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from typing import Any, TypeAlias
+from typing import Any, Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -17,11 +16,10 @@ import numpy.typing as npt
 from bestbt.errors import InvariantError
 from bestbt.units import POINTS, Ordinal
 
-__all__ = ["PriceColumns", "path_points"]
+__all__ = ["Later", "PriceColumns", "path_points"]
 
 _Ints = npt.NDArray[np.integer]
-_I64: TypeAlias = npt.NDArray[np.int64]
-Units: TypeAlias = _I64 | Callable[[], _I64] | None  # a column, what makes it, or none
+_I64 = npt.NDArray[np.int64]
 
 
 def path_points(open_: _Ints, high: _Ints, low: _Ints, close: _Ints) -> npt.NDArray[np.int32]:
@@ -35,6 +33,16 @@ def path_points(open_: _Ints, high: _Ints, low: _Ints, close: _Ints) -> npt.NDAr
     low_first = open_ - low <= high - open_
     near, far = np.where(low_first, low, high), np.where(low_first, high, low)
     return np.stack((open_, near, far, close), axis=1).astype(np.int32).ravel()
+
+
+class Later(Protocol):
+    """A column of units that is made when it is first read: most strategies read prices alone."""
+
+    def __call__(self) -> npt.NDArray[np.int64]:
+        """Return the column, shape ``(n,)``."""
+
+    def last(self) -> int:
+        """Return its last value, made without the others."""
 
 
 class PriceColumns:
@@ -52,8 +60,7 @@ class PriceColumns:
         Raw price of one unit of currency (100 for paise).
     volume, oi
         Shape ``(n,)``, int64, in units; zero volume on stale bars, open interest carried on.
-        None where the source has none (an index has no volume). A function that returns the array
-        is called when it is first asked for: most strategies read prices alone.
+        None where the source has none (an index has no volume). Or `Later`.
     bid, ask
         Raw quotes at the bar's close, shape ``(n,)``, int32; 0 where that side was missing.
 
@@ -75,8 +82,8 @@ class PriceColumns:
         points: npt.NDArray[np.int32],
         live: npt.NDArray[np.bool_],
         scale: int,
-        volume: Units = None,
-        oi: Units = None,
+        volume: _I64 | Later | None = None,
+        oi: _I64 | Later | None = None,
         bid: npt.NDArray[np.int32] | None = None,
         ask: npt.NDArray[np.int32] | None = None,
     ) -> None:
@@ -109,28 +116,36 @@ class PriceColumns:
     def volume(self) -> npt.NDArray[np.int64] | None:
         """Units traded in each bar."""
         if callable(self._volume):
-            self._volume = self._sealed(self._volume())
+            self._volume = self._made(self._volume)
         return self._volume
 
     @property
     def oi(self) -> npt.NDArray[np.int64] | None:
         """Open interest at each bar's close."""
         if callable(self._oi):
-            self._oi = self._sealed(self._oi())
+            self._oi = self._made(self._oi)
         return self._oi
 
-    def _sealed(self, column: _I64) -> _I64:
+    def _made(self, later: Later) -> _I64:
+        column = later()
         if len(column) != self.n:
-            raise InvariantError(f"A column of {len(column)} units came late to {self.n} bars.")
+            raise InvariantError(f"A column of {len(column)} units came later to {self.n} bars.")
         column.flags.writeable = False
         return column
+
+    def last(self, name: Literal["volume", "oi"]) -> int | None:
+        """Return the last value of a column, which is not made for that."""
+        column = self._volume if name == "volume" else self._oi
+        if column is None:
+            return None
+        return column.last() if callable(column) else int(column[-1])
 
     @property
     def nbytes(self) -> int:
         """Bytes of all given columns, those included that are still to be made."""
-        there = (self.points, self.live, self.bid, self.ask)
-        units = 8 * self.n * ((self._volume is not None) + (self._oi is not None))
-        return units + sum(column.nbytes for column in there if column is not None)
+        units, quotes = (self._volume, self._oi), (self.bid, self.ask)
+        optional = sum(8 for c in units if c is not None) + sum(4 for c in quotes if c is not None)
+        return (4 * POINTS + 1 + optional) * self.n
 
     @classmethod
     def from_live(

@@ -9,8 +9,7 @@ and open interest stay packed until they are first read, as most strategies neve
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from functools import partial
+from collections.abc import Container, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -83,7 +82,8 @@ def assemble(pieces: Sequence[Piece], end: Ordinal, scale: int, room: Room) -> P
         dead = int(ahead.argmax())
         if ahead[dead]:
             left[0] = Piece(segment, a + dead, b, at + dead)
-            return _assembled(left, end, scale, room)
+            there = {name for piece in pieces for name in piece.segment.blobs}
+            return _assembled(left, there, end, scale, room)
         del left[0]
     return None
 
@@ -105,9 +105,10 @@ def places(segments: Sequence[Packed], grid: Grid) -> list[list[Piece] | None]:
     tails = heads + (counts - 1) * grid.step
     at = np.searchsorted(grid.starts, heads)
     last = at + counts - 1
-    inside = np.searchsorted(grid.starts, tails, side="right") > at  # some bar of it is there
     fits = last < grid.n
     fits[fits] = (grid.starts[at[fits]] == heads[fits]) & (grid.starts[last[fits]] == tails[fits])
+    inside = fits.copy()  # some bar of it is there
+    inside[~fits] = np.searchsorted(grid.starts, tails[~fits], side="right") > at[~fits]
     for i in np.unique(own[inside & ~fits]).tolist():
         found[i] = None
     offsets = np.cumsum(counts) - counts
@@ -142,58 +143,73 @@ class _Part(NamedTuple):
     at: int  # in the column
 
 
-def _assembled(pieces: Sequence[Piece], end: Ordinal, scale: int, room: Room) -> PriceColumns:
+def _assembled(
+    pieces: Sequence[Piece], there: Container[str], end: Ordinal, scale: int, room: Room
+) -> PriceColumns:
     """Copy pieces to their places; the first begins with a live bar."""
     first = pieces[0].at
     points, live = room.take(end - first)
     for segment, a, b, at in pieces:
         live[at - first : at - first + b - a] = segment.live[a:b]
 
-    def parts(name: str) -> list[_Part]:
-        return [_Part(s.blobs.get(name), b - a == s.n, a, b, at - first) for s, a, b, at in pieces]
+    def column(name: str) -> _Column:
+        parts = (_Part(s.blobs.get(name), b - a == s.n, a, b, at - first) for s, a, b, at in pieces)
+        return _Column(name, list(parts), live)
 
-    def later(name: str) -> Any:
-        if not any(name in piece.segment.blobs for piece in pieces):
-            return None
-        return partial(_column, name, parts(name), live)
-
-    def now(name: str) -> Any:
-        make = later(name)
-        return None if make is None else make()
-
-    _fill(points, "points", parts("points"), live)
+    _fill(points, column("points"))
+    quotes = {name: column(name)() for name in ("bid", "ask") if name in there}
     return PriceColumns(
-        first, points, live, scale, later("volume"), later("oi"), now("bid"), now("ask")
+        first,
+        points,
+        live,
+        scale,
+        column("volume") if "volume" in there else None,
+        column("oi") if "oi" in there else None,
+        **quotes,
     )
 
 
-def _column(name: str, parts: Sequence[_Part], live: npt.NDArray[np.bool_]) -> npt.NDArray[Any]:
-    column = np.zeros(len(live), dtype=DTYPES[name])
-    _fill(column, name, parts, live)
-    return column
+class _Column(NamedTuple):
+    """A column that is still packed."""
+
+    name: str
+    parts: list[_Part]
+    live: npt.NDArray[np.bool_]
+
+    def __call__(self) -> npt.NDArray[Any]:
+        made = np.zeros(len(self.live), dtype=DTYPES[self.name])
+        _fill(made, self)
+        return made
+
+    def last(self) -> int:
+        """Return the last value: no part before that of the newest live bar decides it."""
+        newest = len(self.live) - 1 - int(self.live[::-1].argmax())
+        i = max(k for k, part in enumerate(self.parts) if part.at <= newest)
+        begin = self.parts[i].at
+        tail = [part._replace(at=part.at - begin) for part in self.parts[i:]]
+        return int(_Column(self.name, tail, self.live[begin:])()[-1])
 
 
-def _fill(
-    column: npt.NDArray[Any], name: str, parts: Sequence[_Part], live: npt.NDArray[np.bool_]
-) -> None:
+def _fill(out: npt.NDArray[Any], column: _Column) -> None:
     """Unpack the parts of a column to their places; between them the last close is repeated."""
+    name, parts, live = column
     width = POINTS if name == "points" else 1
     done = 0  # bars that are filled
-    opened, dense = None, column
+    opened, dense = None, out
     for blob, whole, a, b, at in parts:
-        _repeat(column, name, done, at)
+        _repeat(out, name, done, at)
         done = at + b - a
-        place = column[width * at : width * done]
+        place = out[width * at : width * done]
         if blob is not None and whole:
             unpack_blob(blob, place)
         elif blob is not None:
             if blob is not opened:
-                opened, dense = blob, np.frombuffer(unpack_blob(blob), dtype=column.dtype)
+                opened, dense = blob, np.frombuffer(unpack_blob(blob), dtype=out.dtype)
             place[:] = dense[width * a : width * b]
         if a and at and not live[at]:  # it repeats a bar that the grid does not have
             ahead = live[at:done]
-            _repeat(column, name, at, at + (int(ahead.argmax()) if ahead.any() else b - a))
-    _repeat(column, name, done, len(live))
+            _repeat(out, name, at, at + (int(ahead.argmax()) if ahead.any() else b - a))
+    _repeat(out, name, done, len(live))
 
 
 def _repeat(column: npt.NDArray[Any], name: str, done: int, until: int) -> None:

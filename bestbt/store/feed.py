@@ -498,7 +498,9 @@ class StoreFeed:
         found = iter(places([segment for c in contracts for segment in packed[c.id]], grid))
         laid = {c.id: [next(found) for _ in packed[c.id]] for c in contracts}
         pieces = {own: _joined_pieces(some) for own, some in laid.items()}
-        bars = (max(self._end(c.spec.expiry) - p[0].at, 0) for c in contracts if (p := pieces[c.id]))
+        bars = (
+            max(self._end(c.spec.expiry) - p[0].at, 0) for c in contracts if (p := pieces[c.id])
+        )
         room = Room(sum(bars))
         return {
             self._key_of(c): self._columns(c, packed.pop(c.id), pieces.pop(c.id), room)

@@ -16,7 +16,7 @@ from bestbt.engine.ports import ContractSpec
 from bestbt.engine.prices import PriceColumns, path_points
 from bestbt.errors import StoreCorrupt, UsageError
 from bestbt.markets.demo import write_demo
-from bestbt.store.assemble import Places, assemble
+from bestbt.store.assemble import Room, assemble, places
 from bestbt.store.feed import StoreFeed, on_grid
 from bestbt.store.plans import Loading, allowed_memory, parse_loading
 from bestbt.store.reading import Reader
@@ -240,9 +240,8 @@ def cases(draw: st.DrawFn) -> tuple[list[Packed], Grid, int]:
 @settings(deadline=None, max_examples=300)
 def test_assembled_prices_are_those_of_the_live_bars(case: tuple[list[Packed], Grid, int]) -> None:
     packed, grid, end = case
-    places = Places(grid)
-    pieces = [places.of(segment) for segment in packed]
-    found = assemble([p for some in pieces for p in some or ()], end, 100)
+    pieces = places(packed, grid)
+    found = assemble([p for some in pieces for p in some or ()], end, 100, Room(grid.n))
     want: PriceColumns | None = None
     live = on_grid([segment.decode() for segment in packed], grid) if packed else None
     if live is not None:
@@ -254,6 +253,8 @@ def test_assembled_prices_are_those_of_the_live_bars(case: tuple[list[Packed], G
                 volume=bars.volume, oi=bars.oi, bid=bars.bid, ask=bars.ask,
             )  # fmt: skip
     assert None not in pieces
+    if found is not None and want is not None:  # before they are unpacked
+        assert [found.last("volume"), found.last("oi")] == [want.last("volume"), want.last("oi")]
     assert same(found, want)
 
 
@@ -264,7 +265,7 @@ def test_a_stale_bar_repeats_no_price_of_a_day_that_the_grid_lacks() -> None:
     bars = Bars(whole.starts[live], np.repeat([100, 101, 150, 102], 4).astype(np.int32))
     segment = Packed.read(pack(bars, whole.starts, MINUTE), "it")
     grid = Grid([days[0], days[2]], MINUTE)
-    found = assemble(Places(grid).of(segment) or [], grid.n, 100)
+    found = assemble(places([segment], grid)[0] or [], grid.n, 100, Room(grid.n))
     assert found is not None
     assert found.points[3::4].tolist() == [100, 101, 101, 101, 102]
     assert found.live.tolist() == [True, True, False, False, True]
@@ -274,8 +275,9 @@ def test_a_grid_that_cuts_a_span_is_not_laid_in_pieces() -> None:
     whole = Grid(sessions(1, 4), MINUTE)
     bars = Bars(whole.starts.copy(), np.full(16, 100, dtype=np.int32))
     segment = Packed.read(pack(bars, whole.starts, MINUTE), "it")
-    assert Places(Grid(sessions(1, 3), MINUTE)).of(segment) is None
-    assert Places(Grid(sessions(1, 4), 2 * MINUTE)).of(segment) is None
+    assert places([segment], Grid(sessions(1, 3), MINUTE)) == [None]
+    assert places([segment], Grid(sessions(1, 4), 2 * MINUTE)) == [None]
+    assert places([], whole) == []
 
 
 def test_a_blob_of_another_length_is_damage() -> None:
