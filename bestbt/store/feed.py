@@ -496,10 +496,9 @@ class StoreFeed:
         grid = self._grid
         packed = self._reader.packed(contracts, grid.time(0), grid.time(grid.n - 1))
         found = iter(places([segment for c in contracts for segment in packed[c.id]], grid))
-        laid = {c.id: [next(found) for _ in packed[c.id]] for c in contracts}
-        pieces = {own: _joined_pieces(some) for own, some in laid.items()}
+        pieces = {c.id: _joined_pieces([next(found) for _ in packed[c.id]]) for c in contracts}
         bars = (
-            max(self._end(c.spec.expiry) - p[0].at, 0) for c in contracts if (p := pieces[c.id])
+            max(self._end(c.spec.expiry) - own[0].at, 0) for c in contracts if (own := pieces[c.id])
         )
         room = Room(sum(bars))
         return {

@@ -129,7 +129,7 @@ class Reader:
         def ask(connection: Connection) -> list[Mapping[str, Any]]:
             result = connection.execute(statement, values)
             names = tuple(result.keys())
-            return [dict(zip(names, row, strict=True)) for row in result]
+            return [dict(zip(names, row, strict=True)) for row in result.all()]
 
         return read(self._engine, ask, patient=self._patient)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,7 +21,7 @@ from bestbt.store.assemble import Room, assemble, places
 from bestbt.store.feed import StoreFeed, on_grid
 from bestbt.store.plans import Loading, allowed_memory, parse_loading
 from bestbt.store.reading import Reader
-from bestbt.store.segments import Bars, Packed, pack
+from bestbt.store.segments import Bars, Packed, pack, unpack_blob
 from bestbt.store.store import Store
 from bestbt.units import MINUTE
 
@@ -185,6 +186,34 @@ def test_memory_is_bytes_or_text(monkeypatch: pytest.MonkeyPatch) -> None:
     for wrong in ("much", "-1GB", "0", "infGB"):
         with pytest.raises(UsageError, match="memory="):
             allowed_memory(wrong)
+
+
+def test_volume_and_open_interest_are_unpacked_when_they_are_read(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    feed = store.feed("NIFTY", *DAYS, load="expiry")
+    columns = feed.columns(options(feed)[40])
+    assert columns is not None
+    promised, counted = columns.nbytes, store.slabs.bytes
+    last = columns.last("volume"), columns.last("oi")
+    unpacked: list[bytes] = []
+
+    def unpack(blob: bytes, out: Any = None) -> bytes:
+        unpacked.append(blob)
+        return unpack_blob(blob, out)
+
+    monkeypatch.setattr("bestbt.store.assemble.unpack_blob", unpack)
+    volume, oi = columns.volume, columns.oi
+    assert volume is not None
+    assert oi is not None
+    assert len(unpacked) == 2, "one month of each"
+    assert columns.volume is volume
+    assert columns.oi is oi
+    assert len(unpacked) == 2
+    assert not volume.flags.writeable
+    assert not oi.flags.writeable
+    assert last == (volume[-1], oi[-1])
+    assert (columns.nbytes, store.slabs.bytes) == (promised, counted)
 
 
 # --- assembling --------------------------------------------------------------------------------
