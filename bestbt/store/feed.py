@@ -21,7 +21,7 @@ import numpy.typing as npt
 from bestbt.engine.grid import Grid, Session
 from bestbt.engine.ports import AssetType, ContractSpec, Expiry, ExpiryKind, Listing
 from bestbt.engine.prices import PriceColumns
-from bestbt.errors import ContractNotFound, DataGap, UsageError
+from bestbt.errors import ContractNotFound, DataGap, StoreCorrupt, UsageError
 from bestbt.store.assemble import Piece, Room, assemble, places
 from bestbt.store.coarser import longer, of_ticks
 from bestbt.store.plans import AUTO, BYTES_PER_BAR, EIGHTH, Loading, fits
@@ -487,9 +487,27 @@ class StoreFeed:
                 read.setdefault(one.spec.expiry, []).append(one)
         own = [contract, *read.pop(contract.spec.expiry, [])]
         for together in (*read.values(), own):
-            columns = self._read(together)
+            columns = self._read_sound(together, contract)
             self._slabs.add(columns)
         return columns[self._key_of(contract)]
+
+    def _read_sound(
+        self, contracts: Sequence[Stored], asked: Stored
+    ) -> dict[Hashable, PriceColumns | None]:
+        """Read contracts together; what is damaged is refused only when it is asked for itself."""
+        try:
+            return self._read(contracts)
+        except StoreCorrupt:
+            if len(contracts) == 1 and contracts[0] is asked:
+                raise
+        found: dict[Hashable, PriceColumns | None] = {}
+        for one in contracts:
+            try:
+                found |= self._read([one])
+            except StoreCorrupt:
+                if one is asked:
+                    raise
+        return found
 
     def _read(self, contracts: Sequence[Stored]) -> dict[Hashable, PriceColumns | None]:
         """Return the prices of contracts of one kind, which lie in one piece of memory."""

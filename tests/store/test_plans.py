@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import sqlite3
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
@@ -214,6 +216,32 @@ def test_volume_and_open_interest_are_unpacked_when_they_are_read(
     assert not oi.flags.writeable
     assert last == (volume[-1], oi[-1])
     assert (columns.nbytes, store.slabs.bytes) == (promised, counted)
+
+
+@pytest.mark.parametrize("load", ["expiry", "range"])
+def test_a_damaged_contract_does_not_keep_back_those_that_are_read_with_it(
+    path: Path, tmp_path: Path, load: str
+) -> None:
+    file = Path(shutil.copy(path, tmp_path / "damaged.sqlite"))
+    store = Store.open(file)
+    feed = store.feed("NIFTY", *DAYS, load=load)
+    mine = options(feed)
+    sound, damaged = mine[10], mine[12]
+    with sqlite3.connect(file) as connection:
+        connection.execute(
+            "UPDATE options_segment SET volume_crc = volume_crc + 1 WHERE contract_id = ?",
+            (feed._stored[damaged].id,),
+        )
+    connection.close()
+    with pytest.raises(StoreCorrupt, match=f"{damaged} in 2024-01 are damaged: `volume`"):
+        feed.columns(damaged)
+    assert feed.columns(sound) is not None
+    reads = store.slabs.loads
+    assert all(feed.columns(spec) is not None for spec in mine[:10])
+    assert store.slabs.loads == reads
+    with pytest.raises(StoreCorrupt, match=f"{damaged} in 2024-01"):
+        feed.columns(damaged)
+    store.close()
 
 
 # --- assembling --------------------------------------------------------------------------------
