@@ -219,7 +219,7 @@ class Contract(Blocking):
         first, newest = columns.first, columns.n - 1
         if not columns.all_live:
             newest -= int(columns.live[::-1].argmax())
-        marks, volume, oi = columns.marks, columns.volume, columns.oi
+        marks = columns.marks
         held: list[tuple[Ordinal, npt.NDArray[np.int32]]] = []
         for opened, closed in self.times_held:
             held.append((opened, marks[opened - first : closed + 1 - first].copy()))
@@ -227,8 +227,8 @@ class Contract(Blocking):
             first + newest,
             columns.points.item(-1) / columns.scale,
             marks.item(-1),
-            None if volume is None else volume.item(-1),
-            None if oi is None else oi.item(-1),
+            columns.last("volume"),
+            columns.last("oi"),
             None if columns.bid is None else self.bid,
             None if columns.ask is None else self.ask,
             held,

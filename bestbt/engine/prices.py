@@ -8,7 +8,7 @@ every other bar repeats the last live close, and nothing trades on it.
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -16,9 +16,10 @@ import numpy.typing as npt
 from bestbt.errors import InvariantError
 from bestbt.units import POINTS, Ordinal
 
-__all__ = ["PriceColumns", "path_points"]
+__all__ = ["Later", "PriceColumns", "path_points"]
 
 _Ints = npt.NDArray[np.integer]
+_I64 = npt.NDArray[np.int64]
 
 
 def path_points(open_: _Ints, high: _Ints, low: _Ints, close: _Ints) -> npt.NDArray[np.int32]:
@@ -32,6 +33,16 @@ def path_points(open_: _Ints, high: _Ints, low: _Ints, close: _Ints) -> npt.NDAr
     low_first = open_ - low <= high - open_
     near, far = np.where(low_first, low, high), np.where(low_first, high, low)
     return np.stack((open_, near, far, close), axis=1).astype(np.int32).ravel()
+
+
+class Later(Protocol):
+    """A column of units that is made when it is first read: most strategies read prices alone."""
+
+    def __call__(self) -> npt.NDArray[np.int64]:
+        """Return the column, shape ``(n,)``."""
+
+    def last(self) -> int:
+        """Return its last value, made without the others."""
 
 
 class PriceColumns:
@@ -49,7 +60,7 @@ class PriceColumns:
         Raw price of one unit of currency (100 for paise).
     volume, oi
         Shape ``(n,)``, int64, in units; zero volume on stale bars, open interest carried on.
-        None where the source has none (an index has no volume).
+        None where the source has none (an index has no volume). Or `Later`.
     bid, ask
         Raw quotes at the bar's close, shape ``(n,)``, int32; 0 where that side was missing.
 
@@ -71,8 +82,8 @@ class PriceColumns:
         points: npt.NDArray[np.int32],
         live: npt.NDArray[np.bool_],
         scale: int,
-        volume: npt.NDArray[np.int64] | None = None,
-        oi: npt.NDArray[np.int64] | None = None,
+        volume: _I64 | Later | None = None,
+        oi: _I64 | Later | None = None,
         bid: npt.NDArray[np.int32] | None = None,
         ask: npt.NDArray[np.int32] | None = None,
     ) -> None:
@@ -83,8 +94,8 @@ class PriceColumns:
                 "and the first bar is live."
             )
         self.first, self.n, self.end, self.scale = first, n, first + n, scale
-        self.points, self.live, self.volume, self.oi = points, live, volume, oi
-        self.bid, self.ask = bid, ask
+        self.points, self.live, self.bid, self.ask = points, live, bid, ask
+        self._volume, self._oi = volume, oi
         self.all_live = bool(live.all())
         self.quoted = bid is not None and ask is not None
         self._views: dict[str, memoryview] = {}
@@ -98,8 +109,43 @@ class PriceColumns:
             own = np.where(both, middle, self.marks).astype(np.int32)
             self.marks = own[np.maximum.accumulate(np.where(live, np.arange(n), 0))]
         for array in (points, live, volume, oi, bid, ask):
-            if array is not None:
+            if isinstance(array, np.ndarray):
                 array.flags.writeable = False
+
+    @property
+    def volume(self) -> npt.NDArray[np.int64] | None:
+        """Units traded in each bar."""
+        if callable(self._volume):
+            self._volume = self._made(self._volume)
+        return self._volume
+
+    @property
+    def oi(self) -> npt.NDArray[np.int64] | None:
+        """Open interest at each bar's close."""
+        if callable(self._oi):
+            self._oi = self._made(self._oi)
+        return self._oi
+
+    def _made(self, later: Later) -> _I64:
+        column = later()
+        if len(column) != self.n:
+            raise InvariantError(f"A column of {len(column)} units came later to {self.n} bars.")
+        column.flags.writeable = False
+        return column
+
+    def last(self, name: Literal["volume", "oi"]) -> int | None:
+        """Return the last value of a column, which is not made for that."""
+        column = self._volume if name == "volume" else self._oi
+        if column is None:
+            return None
+        return column.last() if callable(column) else int(column[-1])
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all given columns, those included that are still to be made."""
+        units, quotes = (self._volume, self._oi), (self.bid, self.ask)
+        optional = sum(8 for c in units if c is not None) + sum(4 for c in quotes if c is not None)
+        return (4 * POINTS + 1 + optional) * self.n
 
     @classmethod
     def from_live(

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import cached_property, partial
@@ -21,8 +21,8 @@ import numpy.typing as npt
 from bestbt.engine.grid import Grid, Session
 from bestbt.engine.ports import AssetType, ContractSpec, Expiry, ExpiryKind, Listing
 from bestbt.engine.prices import PriceColumns
-from bestbt.errors import ContractNotFound, DataGap, UsageError
-from bestbt.store.assemble import Places, assemble
+from bestbt.errors import ContractNotFound, DataGap, StoreCorrupt, UsageError
+from bestbt.store.assemble import Piece, Room, assemble, places
 from bestbt.store.coarser import longer, of_ticks
 from bestbt.store.plans import AUTO, BYTES_PER_BAR, EIGHTH, Loading, fits
 from bestbt.store.reading import Reader, Settlements, Stored
@@ -34,7 +34,6 @@ from bestbt.units import DAY, Ns, Ordinal, RawPrice
 
 __all__ = ["Plan", "StoreFeed", "check_step", "on_grid", "plan", "union_sessions"]
 
-_AT_ONCE = 256  # contracts whose compressed prices are in memory at a time
 _CHAINS = 256  # expiries whose contracts are remembered: of all symbols those listed at a time
 _EPOCH = date(1970, 1, 1).toordinal()
 
@@ -292,6 +291,16 @@ def _joined(
     return np.concatenate([at for at, _ in parts]), concatenate([bars for _, bars in parts])
 
 
+def _joined_pieces(of_segments: Sequence[list[Piece] | None]) -> list[Piece] | None:
+    """Return the pieces of a contract, None if one of its segments has none."""
+    joined: list[Piece] = []
+    for pieces in of_segments:
+        if pieces is None:
+            return None
+        joined += pieces
+    return joined
+
+
 class StoreFeed:
     """Prices of one run, read from the store when first asked for.
 
@@ -320,7 +329,6 @@ class StoreFeed:
         self.start_bar = made.start_bar
         self.missing_days = made.missing_days
         self._grid = made.grid
-        self._places = Places(made.grid)
         self._reader = reader
         self._slabs = slabs
         self._key = (made.fingerprint, generation)
@@ -471,21 +479,50 @@ class StoreFeed:
         return self._settlements[symbol].get((spec.expiry, day))
 
     def _load(self, contract: Stored) -> PriceColumns | None:
-        """Read a contract, and along with it what the way of loading says."""
-        read = [contract, *(c for c in self._along(contract) if c.id != contract.id)]
-        read = [read[0], *(c for c in read[1:] if self._key_of(c) not in self._slabs)]
+        """Read a contract, and along with it what the way of loading says, expiry by expiry."""
+        along = [c for c in self._along(contract) if c.id != contract.id]
+        read: dict[date | None, list[Stored]] = {}
+        for one in along:
+            if self._key_of(one) not in self._slabs:
+                read.setdefault(one.spec.expiry, []).append(one)
+        own = [contract, *read.pop(contract.spec.expiry, [])]
+        for together in (*read.values(), own):
+            columns = self._read_sound(together, contract)
+            self._slabs.add(columns)
+        return columns[self._key_of(contract)]
+
+    def _read_sound(
+        self, contracts: Sequence[Stored], asked: Stored
+    ) -> dict[Hashable, PriceColumns | None]:
+        """Read contracts together; what is damaged is refused only when it is asked for itself."""
+        try:
+            return self._read(contracts)
+        except StoreCorrupt:
+            if len(contracts) == 1 and contracts[0] is asked:
+                raise
+        found: dict[Hashable, PriceColumns | None] = {}
+        for one in contracts:
+            try:
+                found |= self._read([one])
+            except StoreCorrupt:
+                if one is asked:
+                    raise
+        return found
+
+    def _read(self, contracts: Sequence[Stored]) -> dict[Hashable, PriceColumns | None]:
+        """Return the prices of contracts of one kind, which lie in one piece of memory."""
         grid = self._grid
-        own: PriceColumns | None = None
-        for at in range(0, len(read), _AT_ONCE):
-            some = read[at : at + _AT_ONCE]
-            packed = self._reader.packed(some, grid.time(0), grid.time(grid.n - 1))
-            for one in some:
-                columns = self._columns(one, packed.pop(one.id))
-                if one is contract:
-                    own = columns
-                else:
-                    self._slabs.add(self._key_of(one), columns)
-        return own
+        packed = self._reader.packed(contracts, grid.time(0), grid.time(grid.n - 1))
+        found = iter(places([segment for c in contracts for segment in packed[c.id]], grid))
+        pieces = {c.id: _joined_pieces([next(found) for _ in packed[c.id]]) for c in contracts}
+        bars = (
+            max(self._end(c.spec.expiry) - own[0].at, 0) for c in contracts if (own := pieces[c.id])
+        )
+        room = Room(sum(bars))
+        return {
+            self._key_of(c): self._columns(c, packed.pop(c.id), pieces.pop(c.id), room)
+            for c in contracts
+        }
 
     def _key_of(self, contract: Stored) -> tuple[Any, ...]:
         return (contract.spec.asset, contract.id, self._key)
@@ -508,16 +545,21 @@ class StoreFeed:
             for row in self.loading.near(spec.strike or 0.0, self.listed(symbol, day))
         ]
 
-    def _columns(self, contract: Stored, packed: Sequence[Packed]) -> PriceColumns | None:
+    def _columns(
+        self,
+        contract: Stored,
+        packed: Sequence[Packed],
+        pieces: Sequence[Piece] | None,
+        room: Room,
+    ) -> PriceColumns | None:
         """Return the prices of a contract on the grid."""
         grid, spec, ticks = self._grid, contract.spec, []
         if spec.asset in self._ticked:
             ticks = self._reader.ticks(contract, grid.time(0), grid.time(grid.n - 1))
         check_step(self._reader, contract, packed, grid.sessions, grid.step)
         end = self._end(spec.expiry)
-        pieces = [self._places.of(segment) for segment in packed]
-        if None not in pieces and not ticks:
-            return assemble([p for some in pieces for p in some or ()], end, spec.scale)
+        if pieces is not None and not ticks:
+            return assemble(pieces, end, spec.scale, room)
         found = on_grid([segment.decode() for segment in packed], grid, ticks)
         if found is None:
             return None

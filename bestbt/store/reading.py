@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import lru_cache
-from typing import Any, TypeAlias, cast
+from typing import Any, NamedTuple, TypeAlias, cast
 
 import numpy as np
 from sqlalchemy import (
@@ -127,7 +127,9 @@ class Reader:
         self, statement: Any, values: Mapping[str, Any] | None = None
     ) -> list[Mapping[str, Any]]:
         def ask(connection: Connection) -> list[Mapping[str, Any]]:
-            return [dict(row) for row in connection.execute(statement, values).mappings()]
+            result = connection.execute(statement, values)
+            names = tuple(result.keys())
+            return [dict(zip(names, row, strict=True)) for row in result.all()]
 
         return read(self._engine, ask, patient=self._patient)
 
@@ -216,8 +218,7 @@ class Reader:
             asked = {"contracts": ids, "first": first, "last": last}
             for row in self._rows(_segments_asked(kind), asked):
                 own = row["contract_id"]
-                where = f"{names[own]} in {month_name(row['t0'])}"
-                found[own].append(Packed.read(row, where))
+                found[own].append(Packed.read(row, _Month(names[own], row["t0"])))
         return found
 
     def steps(self, contract: Stored) -> dict[Ns, Ns]:
@@ -347,6 +348,16 @@ class Reader:
                 terms = f"{spec.exchange} {spec} {spec.lot} {spec.tick}"
                 lines.append(f"{what}{terms} {row['t0']} {row['digest']}")
         return sorted(lines)
+
+
+class _Month(NamedTuple):
+    """Name of a segment, spelled out only when something is wrong with it."""
+
+    spec: ContractSpec
+    t0: Ns
+
+    def __str__(self) -> str:
+        return f"{self.spec} in {month_name(self.t0)}"
 
 
 @lru_cache(maxsize=len(KINDS))

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
+import sqlite3
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,11 +19,11 @@ from bestbt.engine.ports import ContractSpec
 from bestbt.engine.prices import PriceColumns, path_points
 from bestbt.errors import StoreCorrupt, UsageError
 from bestbt.markets.demo import write_demo
-from bestbt.store.assemble import Places, assemble
+from bestbt.store.assemble import Room, assemble, places
 from bestbt.store.feed import StoreFeed, on_grid
 from bestbt.store.plans import Loading, allowed_memory, parse_loading
 from bestbt.store.reading import Reader
-from bestbt.store.segments import Bars, Packed, pack
+from bestbt.store.segments import Bars, Packed, pack, unpack_blob
 from bestbt.store.store import Store
 from bestbt.units import MINUTE
 
@@ -187,6 +190,60 @@ def test_memory_is_bytes_or_text(monkeypatch: pytest.MonkeyPatch) -> None:
             allowed_memory(wrong)
 
 
+def test_volume_and_open_interest_are_unpacked_when_they_are_read(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    feed = store.feed("NIFTY", *DAYS, load="expiry")
+    columns = feed.columns(options(feed)[40])
+    assert columns is not None
+    promised, counted = columns.nbytes, store.slabs.bytes
+    last = columns.last("volume"), columns.last("oi")
+    unpacked: list[bytes] = []
+
+    def unpack(blob: bytes, out: Any = None) -> bytes:
+        unpacked.append(blob)
+        return unpack_blob(blob, out)
+
+    monkeypatch.setattr("bestbt.store.assemble.unpack_blob", unpack)
+    volume, oi = columns.volume, columns.oi
+    assert volume is not None
+    assert oi is not None
+    assert len(unpacked) == 2, "one month of each"
+    assert columns.volume is volume
+    assert columns.oi is oi
+    assert len(unpacked) == 2
+    assert not volume.flags.writeable
+    assert not oi.flags.writeable
+    assert last == (volume[-1], oi[-1])
+    assert (columns.nbytes, store.slabs.bytes) == (promised, counted)
+
+
+@pytest.mark.parametrize("load", ["expiry", "range"])
+def test_a_damaged_contract_does_not_keep_back_those_that_are_read_with_it(
+    path: Path, tmp_path: Path, load: str
+) -> None:
+    file = Path(shutil.copy(path, tmp_path / "damaged.sqlite"))
+    store = Store.open(file)
+    feed = store.feed("NIFTY", *DAYS, load=load)
+    mine = options(feed)
+    sound, damaged = mine[10], mine[12]
+    with sqlite3.connect(file) as connection:
+        connection.execute(
+            "UPDATE options_segment SET volume_crc = volume_crc + 1 WHERE contract_id = ?",
+            (feed._stored[damaged].id,),
+        )
+    connection.close()
+    with pytest.raises(StoreCorrupt, match=f"{damaged} in 2024-01 are damaged: `volume`"):
+        feed.columns(damaged)
+    assert feed.columns(sound) is not None
+    reads = store.slabs.loads
+    assert all(feed.columns(spec) is not None for spec in mine[:10])
+    assert store.slabs.loads == reads
+    with pytest.raises(StoreCorrupt, match=f"{damaged} in 2024-01"):
+        feed.columns(damaged)
+    store.close()
+
+
 # --- assembling --------------------------------------------------------------------------------
 
 OPEN = 1704080700000000000  # 2024-01-01 09:15 in India
@@ -240,9 +297,8 @@ def cases(draw: st.DrawFn) -> tuple[list[Packed], Grid, int]:
 @settings(deadline=None, max_examples=300)
 def test_assembled_prices_are_those_of_the_live_bars(case: tuple[list[Packed], Grid, int]) -> None:
     packed, grid, end = case
-    places = Places(grid)
-    pieces = [places.of(segment) for segment in packed]
-    found = assemble([p for some in pieces for p in some or ()], end, 100)
+    pieces = places(packed, grid)
+    found = assemble([p for some in pieces for p in some or ()], end, 100, Room(grid.n))
     want: PriceColumns | None = None
     live = on_grid([segment.decode() for segment in packed], grid) if packed else None
     if live is not None:
@@ -254,6 +310,8 @@ def test_assembled_prices_are_those_of_the_live_bars(case: tuple[list[Packed], G
                 volume=bars.volume, oi=bars.oi, bid=bars.bid, ask=bars.ask,
             )  # fmt: skip
     assert None not in pieces
+    if found is not None and want is not None:  # before they are unpacked
+        assert [found.last("volume"), found.last("oi")] == [want.last("volume"), want.last("oi")]
     assert same(found, want)
 
 
@@ -264,7 +322,7 @@ def test_a_stale_bar_repeats_no_price_of_a_day_that_the_grid_lacks() -> None:
     bars = Bars(whole.starts[live], np.repeat([100, 101, 150, 102], 4).astype(np.int32))
     segment = Packed.read(pack(bars, whole.starts, MINUTE), "it")
     grid = Grid([days[0], days[2]], MINUTE)
-    found = assemble(Places(grid).of(segment) or [], grid.n, 100)
+    found = assemble(places([segment], grid)[0] or [], grid.n, 100, Room(grid.n))
     assert found is not None
     assert found.points[3::4].tolist() == [100, 101, 101, 101, 102]
     assert found.live.tolist() == [True, True, False, False, True]
@@ -274,8 +332,9 @@ def test_a_grid_that_cuts_a_span_is_not_laid_in_pieces() -> None:
     whole = Grid(sessions(1, 4), MINUTE)
     bars = Bars(whole.starts.copy(), np.full(16, 100, dtype=np.int32))
     segment = Packed.read(pack(bars, whole.starts, MINUTE), "it")
-    assert Places(Grid(sessions(1, 3), MINUTE)).of(segment) is None
-    assert Places(Grid(sessions(1, 4), 2 * MINUTE)).of(segment) is None
+    assert places([segment], Grid(sessions(1, 3), MINUTE)) == [None]
+    assert places([segment], Grid(sessions(1, 4), 2 * MINUTE)) == [None]
+    assert places([], whole) == []
 
 
 def test_a_blob_of_another_length_is_damage() -> None:

@@ -66,6 +66,34 @@ def test_the_least_recently_used_go_first() -> None:
     assert slabs.loads == 4
 
 
+def test_what_was_read_together_stays_and_goes_together() -> None:
+    slabs = Slabs(limit=1 << 30)
+    slabs.add({"a": made()(), "b": made()(), "none": None})
+    each = slabs.bytes // 2
+    slabs.limit = 3 * each
+    slabs.get("c", made())
+    slabs.get("a", made())  # one of them is enough: they are now used later than c
+    slabs.get("d", made())
+    assert ["a" in slabs, "b" in slabs, "none" in slabs, "c" in slabs] == [True, True, True, False]
+    slabs.get("e", made())
+    slabs.get("f", made())
+    assert ["a" in slabs, "b" in slabs, "none" in slabs] == [False, False, False]
+    assert slabs.bytes == 3 * each
+
+
+def test_what_comes_twice_is_kept_once() -> None:
+    slabs = Slabs()
+    first = slabs.get("a", made())
+    size = slabs.bytes
+    slabs.add({"a": made()(), "b": None})
+    assert slabs.get("a", made()) is first
+    assert slabs.bytes == size
+    slabs.limit = 0
+    slabs.get("x", made())  # a is held by nobody but this test
+    slabs.add({"a": made()(), "b": made()()})
+    assert slabs.get("a", made()) is first
+
+
 def test_what_reading_makes_of_prices_is_counted() -> None:
     slabs = Slabs()
     columns = slabs.get("a", made(1_000))
