@@ -211,16 +211,20 @@ class Player:
         return self._seconds + (time.monotonic() - since if since is not None else 0.0)
 
     @contextmanager
-    def by_hand(self) -> Iterator[Simulation]:
+    def by_hand(self, rewinding: bool = False) -> Iterator[Simulation]:
         """Hold the simulation, to step or act on; refused while it plays or after its end.
 
-        What the strategy raises ends the run; what is wrong with the call itself does not.
+        One that was stopped or has failed can still be rewound, and goes on from there. What the
+        strategy raises ends the run; what is wrong with the call itself does not.
         """
         with self._guard:
             if not self._idle.is_set():
                 raise UsageError("The run is playing; pause it first: run.pause(), or the button.")
-            if self.state in ("stopped", "failed"):
-                raise UsageError(f"The run has {self.state}; start it anew.")
+            if self.state in ("stopped", "failed") and not rewinding:
+                raise UsageError(
+                    f"The run has {self.state}; rewind it with back() or go_to(), or start it anew."
+                )
+            failure, self.error, self._stopping = self.error, None, False
             self._idle.clear()
             self.simulation.resume()
         self._held.acquire()  # only a reader may have it, for a moment
@@ -228,8 +232,8 @@ class Player:
             self.moving()
             yield self.simulation
         except BaseException as error:
-            if self.simulation.failed:
-                self.error = error
+            if self.simulation.failed:  # anew, or it could not be moved because it had
+                self.error = failure or error
             raise
         finally:
             self._held.release()
@@ -241,7 +245,7 @@ class Player:
                     self._end("failed")
                 elif self.simulation.finished:
                     self._end("finished")
-                elif self.state == "finished":  # rewound
+                elif self.done.is_set():  # rewound
                     self.state = "paused"
                     self.done.clear()
 

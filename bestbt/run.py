@@ -299,15 +299,15 @@ class Backtest(ByHand):
 
     def back(self, bars: int = 1) -> Run:
         """Rewind a number of bars by replay; see `Simulation.back`."""
-        return self._move(lambda simulation: simulation.back(bars))
+        return self._move(lambda simulation: simulation.back(bars), rewinding=True)
 
     def back_to(self, target: Ordinal | str | date) -> Run:
         """Rewind to a moment, a bar, or the newest event before; see `Simulation.back_to`."""
-        return self._move(lambda simulation: simulation.back_to(target))
+        return self._move(lambda simulation: simulation.back_to(target), rewinding=True)
 
     def go_to(self, target: Ordinal | str | date) -> Run:
         """Play or rewind to a moment or a bar."""
-        return self._move(lambda simulation: simulation.go_to(target))
+        return self._move(lambda simulation: simulation.go_to(target), rewinding=True)
 
     def break_at(self, event: str) -> None:
         """Let the run come to rest after each bar in which an event happens; see `run_to`.
@@ -326,9 +326,9 @@ class Backtest(ByHand):
         """Return what *look* reads between two bars, also of a run under way; see `Player.read`."""
         return self.player.read(look, timeout)
 
-    def _move(self, move: Callable[[Simulation], object]) -> Run:
+    def _move(self, move: Callable[[Simulation], object], rewinding: bool = False) -> Run:
         try:
-            with self.player.by_hand() as simulation:
+            with self.player.by_hand(rewinding) as simulation:
                 move(simulation)
         finally:
             self._run._moved()

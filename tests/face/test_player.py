@@ -454,7 +454,7 @@ def test_an_error_of_the_strategy_fails_the_run(stage: Stage) -> None:
     assert len(run.fills) >= 2  # of 09:20, before it
     with pytest.raises(UsageError, match="has failed; start a new one"):
         backtest.start()
-    with pytest.raises(UsageError, match="has failed; start it anew"):
+    with pytest.raises(UsageError, match="has failed; rewind it with back"):
         backtest.step()
 
 
@@ -503,8 +503,41 @@ def test_a_strategy_that_raises_while_a_hand_moves_it_fails(
     assert "at 2024-01-01 09:36 of the run" in str(run.failure)
     with pytest.raises(type(error), match="no lots"):
         run.wait()
-    with pytest.raises(UsageError, match="has failed; start it anew"):
+    with pytest.raises(UsageError, match="has failed; rewind it with back"):
         backtest.step()
+
+
+def test_a_run_that_has_failed_can_be_rewound_and_fails_again(stage: Stage) -> None:
+    def broken() -> None:
+        raise ZeroDivisionError("no lots")
+
+    stage.gate.set()
+    backtest = stage.held(at=20, then=broken)
+    run = backtest.start()
+    assert run.done.wait(LONG)
+    with pytest.raises(UsageError, match="raised in the middle of a bar"):
+        backtest.go_to(25)
+    assert (run.state, run.done.is_set()) == ("failed", True)
+    assert "no lots" in str(run.failure)
+    backtest.back(3)
+    assert (run.state, run.done.is_set(), run.failure) == ("paused", False, None)
+    assert run.progress.bar == 18
+    backtest.step(2)
+    run.resume()
+    assert run.done.wait(LONG)
+    assert (run.state, run.progress.bar) == ("failed", 21)
+    assert "no lots" in str(run.failure)
+
+
+def test_a_run_that_was_stopped_can_be_rewound_and_goes_on(stage: Stage, whole: Run) -> None:
+    backtest = stage.straddle()
+    run = backtest.step(500)
+    run.stop()
+    assert run.state == "stopped"
+    backtest.back(10)
+    assert (run.state, run.done.is_set()) == ("paused", False)
+    run.resume()
+    assert run.wait(LONG).hash == whole.hash
 
 
 def test_what_is_wrong_with_a_call_leaves_the_run_as_it_was(stage: Stage, whole: Run) -> None:
