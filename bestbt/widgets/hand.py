@@ -15,6 +15,12 @@ from bestbt.widgets.publisher import Publisher
 
 __all__ = ["Hand"]
 
+OnError = Callable[[str, Exception], None]
+
+
+def _worker(failed: OnError) -> Publisher:
+    return Publisher(failed, thread="bt-hand")
+
 
 class Hand:
     """What the buttons, the keys and the tables of a view can ask of its run.
@@ -25,11 +31,18 @@ class Hand:
         The run.
     tell
         Called with what was refused, and with nothing when something is asked; any thread.
+    worker
+        Makes what does the work; tests give their own.
     """
 
-    def __init__(self, run: Viewable, tell: Callable[[str], None], worker: Publisher | None = None):
+    def __init__(
+        self,
+        run: Viewable,
+        tell: Callable[[str], object],
+        worker: Callable[[OnError], Publisher] = _worker,
+    ) -> None:
         self._run, self._tell = run, tell
-        self._worker = worker or Publisher(self._failed, thread="bt-hand")
+        self._worker = worker(self._failed)
         self._bars = 0  # steps that wait: a key held down must not leave a queue behind
         self._numbers = count()
 
