@@ -32,6 +32,7 @@ from bestbt.store.segments import Bars
 from bestbt.store.sheet import Units
 from bestbt.store.telling import Progress, Tell, silent, telling
 from bestbt.store.tick_rules import TickSheet, sanitise_ticks
+from bestbt.store.ticks import Ticks
 from bestbt.store.writer import Importing, earlier_import
 from bestbt.units import DAY, POINTS, Ns
 
@@ -236,6 +237,7 @@ class Intake:
             if not days and not given:
                 raise ImportRefused(f"No row of {file} could be stored.\n{report}")
             report.add("noted", "replaced", tx.replaced)
+            report.add("noted", "tick-known", tx.known)
             if days:
                 report.start, report.end = min(days), max(days)
             if isinstance(read, Sheet | TickSheet):
@@ -258,20 +260,30 @@ class Intake:
         """Write ticks as they come; return the first and last time of each contract."""
         times: list[str] = []
         for done, (spec, ticks) in enumerate(sanitise_ticks(sheet, self.calendar)):
-            if how.check_level and spec.expiry is None:
-                points = np.repeat(ticks.price, POINTS)
-                self._check_level(spec, ticks.times, points, how.symbol)
-            columns = (ticks.volume, ticks.oi, ticks.bid, ticks.ask)
-            try:
-                tx.write_ticks(spec, ticks.times, ticks.price, *columns, totals=ticks.totals)
-            except UsageError as error:  # of another source than those stored
-                raise ImportRefused(f"{sheet.report.file}: {error}") from None
-            times += [self._local(int(ticks.times[i])) for i in (0, -1)]
-            official.contracts.add(spec)
-            sheet.report.tell_stored(spec, len(ticks))
+            times += self._write_some(tx, official, spec, ticks, sheet.report, how)
             tell(done + 1, len(sheet.specs), str(spec))
-        sheet.report.add("noted", "tick-known", tx.known)
         return times
+
+    def _write_some(
+        self,
+        tx: Importing,
+        official: OfficialCloses,
+        spec: ContractSpec,
+        ticks: Ticks,
+        report: QualityReport,
+        how: How,
+    ) -> list[str]:
+        """Write ticks of one contract; return their first and last time."""
+        if how.check_level and spec.expiry is None:
+            self._check_level(spec, ticks.times, np.repeat(ticks.price, POINTS), how.symbol)
+        columns = (ticks.volume, ticks.oi, ticks.bid, ticks.ask)
+        try:
+            tx.write_ticks(spec, ticks.times, ticks.price, *columns, totals=ticks.totals)
+        except UsageError as error:  # of another source than those stored
+            raise ImportRefused(f"{report.file}: {error}") from None
+        official.contracts.add(spec)
+        report.tell_stored(spec, len(ticks))
+        return [self._local(int(ticks.times[i])) for i in (0, -1)]
 
     def _write_bars(
         self,
@@ -281,20 +293,25 @@ class Intake:
         how: How,
         tell: Tell,
     ) -> list[str]:
-        """Write bars as they come; return the first and last time of each contract."""
+        """Write bars as they come, and of an export ticks; return each contract's outer times."""
         report, total, closing = read.report, 0, False
         file = report.file
-        bars: Iterator[tuple[ContractSpec, Bars, Ns]]
+        rows: Iterator[tuple[ContractSpec, Bars | Ticks, Ns]]
         if isinstance(read, Sheet):
             with self.engine.connect() as connection:
                 read.admitted = quarantine.admitted(connection)
             total, closing, step = len(read.specs), read.official, read.step
-            bars = ((spec, live, step) for spec, live in sanitise(read, self.calendar))
+            rows = ((spec, live, step) for spec, live in sanitise(read, self.calendar))
         else:
-            bars = read.bars
+            rows = read.rows
         times: list[str] = []
         contracts: set[ContractSpec] = set()
-        for spec, live, step in bars:
+        for spec, live, step in rows:
+            if isinstance(live, Ticks):
+                times += self._write_some(tx, official, spec, live, report, how)
+                contracts.add(spec)
+                report.contracts = len(contracts)
+                continue
             if how.check_level and spec.expiry is None:
                 self._check_level(spec, live.starts, live.points, how.symbol)
             closes = closing and spec.asset == "index"

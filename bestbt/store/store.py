@@ -587,7 +587,10 @@ class Store:
         derivatives: bool = True,
         progress: Progress = True,
     ) -> int:
-        """Write prices to a Parquet file, one row a live bar; `import_file` reads it back.
+        """Write bars and ticks to a Parquet file, a row each; `import_file` reads it back.
+
+        Of a symbol or contract that has both, both are in the file: a tick is a row whose `bar` is
+        `"tick"`.
 
         Parameters
         ----------
@@ -599,8 +602,9 @@ class Store:
         start, end
             Days, both included; default: all that is stored.
         bar
-            Length of the bars written, a multiple of those stored; default: as they are stored.
-            Imported again, these give the same prices, byte for byte; longer ones do not.
+            Length of the bars written, a multiple of those stored; where a contract has ticks, they
+            are made of these, as a run makes them. Default: bars and ticks as they are stored.
+            Imported again, these give the same prices, byte for byte; others do not.
         derivatives
             Whether to write the futures and options of a symbol too.
         progress
@@ -609,14 +613,14 @@ class Store:
         Returns
         -------
         int
-            How many bars were written.
+            How many rows were written: bars and ticks.
 
         Raises
         ------
         ContractNotFound
             Nothing of that name is stored.
         DataGap
-            No bar lies in the range, or those stored are longer than *bar*.
+            Nothing lies in the range, or the bars stored are longer than *bar*.
 
         Examples
         --------
