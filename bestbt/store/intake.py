@@ -10,6 +10,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from datetime import date
+from itertools import chain
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -22,6 +23,7 @@ from bestbt.engine.ports import ContractSpec
 from bestbt.errors import ImportRefused, StoreCorrupt, StoreUnreachable, UsageError
 from bestbt.markets.india import India
 from bestbt.store import importers, quarantine
+from bestbt.store.beside import Beside
 from bestbt.store.dialects import read
 from bestbt.store.official import OfficialCloses
 from bestbt.store.quality import QualityReport, told_once
@@ -34,13 +36,17 @@ from bestbt.store.telling import Progress, Tell, silent, telling
 from bestbt.store.tick_rules import TickSheet, sanitise_ticks
 from bestbt.store.ticks import Ticks
 from bestbt.store.writer import Importing, earlier_import
-from bestbt.units import DAY, POINTS, Ns
+from bestbt.units import DAY, POINTS, SECOND, Ns
 
 __all__ = ["How", "Intake", "units_of"]
 
 _EPOCH = date(1970, 1, 1).toordinal()
 _LEVEL = 0.05  # an index that is further than this from what is stored of that day is another one
 _FAR = 0.40  # the same, from the nearest day within a month
+
+
+class _Waits(Exception):
+    """A file shows too little by itself; those beside it have not been looked at yet."""
 
 
 class How(NamedTuple):
@@ -94,7 +100,7 @@ class Intake:
         if importers.is_many(source, how.format):
             return self._each(file, how, progress)
         with telling(progress, file.name, " contracts") as tell:
-            return self._one(source, importers.Watch(source), how, tell)
+            return self._one(source, importers.Watch(source), how, tell, None, Beside(True))
 
     def frame(
         self,
@@ -143,13 +149,20 @@ class Intake:
         reports: list[QualityReport] = []
         refused: dict[str, str] = {}
         specs: set[ContractSpec] = set()
+        beside = Beside(complete=len(parts) == 1)
+        waiting: list[importers.Part] = []
         with telling(progress, name, " files") as tell, importers.Unpacker() as unpacker:
-            for done, part in enumerate(parts):
-                tell(done, len(parts), part.label)
+            for done, part in enumerate(chain(parts, waiting)):
+                beside.complete |= done >= len(parts)
+                tell(min(done, len(parts) - 1), len(parts), part.label)
                 watch = importers.Watch(importers.Source(part.path, part.label))
                 try:
                     with unpacker.source(part) as source:
-                        reports.append(self._one(source, watch, how, silent, specs))
+                        report = self._one(source, watch, how, silent, specs, beside)
+                        reports.append(report)
+                        beside.add(report)
+                except _Waits:
+                    waiting.append(part)
                 except StoreUnreachable:  # no other file can be stored either
                     raise
                 except (UsageError, OSError) as error:
@@ -178,9 +191,16 @@ class Intake:
         watch: importers.Watch,
         how: How,
         tell: Tell,
-        specs: set[ContractSpec] | None = None,
+        specs: set[ContractSpec] | None,
+        beside: Beside,
     ) -> QualityReport:
-        """Import one file; *specs* is told of its contracts."""
+        """Import one file; *specs* is told of its contracts.
+
+        Raises
+        ------
+        _Waits
+            It is to be judged with the files *beside* it, when all of them have been looked at.
+        """
         name = importers.recognise(source, how.format)
         sha256 = _sha256(source.path)
         said = {**how.options, **{k: unit for k, unit in how.units.items() if unit}}
@@ -192,16 +212,25 @@ class Intake:
         if already is not None:
             return self._imported_before(sha256, source.name)
         tell(0, 0, "reading")
-        try:
-            sheet = importers.read(
-                source, self.market, format=name, symbol=how.symbol, **how.options
-            )
-        except UsageError:
-            watch.check()  # what is being written looks broken: say that instead
-            raise
+
+        def read_with(options: Mapping[str, Any]) -> importers.Read:
+            try:
+                return importers.read(
+                    source, self.market, format=name, symbol=how.symbol, **options
+                )
+            except UsageError:
+                watch.check()  # what is being written looks broken: say that instead
+                raise
+
+        sheet = read_with(how.options)
+        if isinstance(sheet, Sheet) and (step := beside.step(sheet)) != sheet.step:
+            sheet = read_with({**how.options, "bar": f"{step // SECOND}s"})
         if isinstance(sheet, Sheet):
             sheet.volume_in = how.units["volume"] or sheet.volume_in
             sheet.oi_in = how.units["oi"] or sheet.oi_in
+            if beside.waits(sheet):
+                raise _Waits
+            sheet.beside = beside.lots(sheet)
         elif any(how.units.values()):
             raise ImportRefused(f"volume= and oi= are for rows of bars; {source.name} has its own.")
         sheet.report.file, sheet.report.sha256 = source.name, sha256
@@ -376,7 +405,9 @@ class Intake:
             )
         first = QualityReport.from_json(row.report)
         when = self._local(row.imported_at)
-        return QualityReport(name, first.format, sha256, first.rows, already=when)
+        return QualityReport(
+            name, first.format, sha256, first.rows, already=when, judged=first.judged
+        )
 
     def _check_level(self, spec: ContractSpec, starts: Any, points: Any, given: str | None) -> None:
         """Refuse an index whose level cannot be that of the same index in the store."""

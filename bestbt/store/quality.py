@@ -217,6 +217,11 @@ class QualityReport:
         How many files this reports on: of a folder or an archive, all that were stored.
     refused
         Files of a folder or an archive of which nothing was stored, each with the reason.
+    forgotten
+        What was taken out of the store since then that it may have brought: it can be repeated.
+    judged
+        What was counted to tell the length of bars, and lots from units: the files of a folder
+        that are too thin to tell it by themselves are judged by it.
 
     Examples
     --------
@@ -244,6 +249,8 @@ class QualityReport:
     remarks: list[str] = field(default_factory=list)
     files: int = 1
     refused: dict[str, str] = field(default_factory=dict)
+    forgotten: list[str] = field(default_factory=list)
+    judged: dict[str, list[int]] = field(default_factory=dict, compare=False, repr=False)
 
     aside: list[Aside] = field(default_factory=list, compare=False, repr=False)
     _kept: dict[str, int] = field(default_factory=dict, compare=False, repr=False)
@@ -396,6 +403,9 @@ class QualityReport:
             head += f" in {_counted(self.contracts, 'contract')}, {self.start} to {self.end}"
         return head
 
+    def _said(self) -> list[str]:
+        return self.remarks + [f"forgotten since: {what}" for what in self.forgotten]
+
     def _refusals(self) -> list[str]:
         """Say of the first files refused why."""
         first = list(self.refused.items())[:SAMPLES]
@@ -410,7 +420,7 @@ class QualityReport:
         for f in self.findings:
             lines.append(f"  {f.dealt:<11}  {f.rows:>{width},}  {f.rule}: {RULES.get(f.rule, '')}")
             lines += [" " * (17 + width) + s for s in f.samples[:3]]
-        lines += [f"  {remark}" for remark in self.remarks]
+        lines += [f"  {remark}" for remark in self._said()]
         return "\n".join(lines + [f"  {refusal}" for refusal in self._refusals()])
 
     def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
@@ -428,7 +438,7 @@ class QualityReport:
             + "</td></tr>"
             for f in self.findings
         )
-        notes = "".join(f"<div>{html.escape(r)}</div>" for r in self.remarks)
+        notes = "".join(f"<div>{html.escape(r)}</div>" for r in self._said())
         for refusal in self._refusals():
             notes += f"<div><b>refused</b>{html.escape(refusal.removeprefix('refused'))}</div>"
         symbols = ", ".join(f"{html.escape(k)} {v:,}" for k, v in self.symbols.items())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -14,12 +14,20 @@ from bestbt.engine.ports import ContractSpec
 from bestbt.store.quality import QualityReport
 from bestbt.units import Ns
 
-__all__ = ["Rows", "Sheet", "Units"]
+__all__ = ["Rows", "Seen", "Sheet", "Units"]
 
 _I64 = npt.NDArray[np.int64]
 _F64 = npt.NDArray[np.float64]
 
 Units: TypeAlias = Literal["lots", "units"]
+
+
+class Seen(NamedTuple):
+    """Numbers of a column that may count lots: all, whole lots among them, and small ones."""
+
+    numbers: int = 0
+    whole: int = 0
+    small: int = 0
 
 
 @dataclass(slots=True)
@@ -69,4 +77,7 @@ class Sheet:
     volume_in: Units | None = None
     oi_in: Units | None = None
     official: bool = False
+    # Of a file with too few rows to show how long its bars are: what all of them lie apart, in ns.
+    thin: Ns | None = None
+    beside: dict[str, Seen] = field(default_factory=dict)  # of all files of its folder
     admitted: pd.DataFrame | None = None  # see `quarantine.admitted`

@@ -138,7 +138,9 @@ def bars_sheet(
         report.add_lines("quarantined", "odd-stamp", table.line[odd].tolist(), table.show)
         start = np.where(odd, NAT, start)
     known = start != NAT
-    step = duration(bar) if bar else bar_length(start[known], which[known], market.tz)
+    step, thin = (duration(bar), None) if bar else bar_length(start[known], which[known], market.tz)
+    if thin is None and not bar:
+        report.judged["bar"] = [step]
     start, moved = stamped(start, stamp, step)
     if moved:
         repairs.append((moved, table.line))
@@ -181,6 +183,7 @@ def bars_sheet(
         repairs,
         stamped=bool(stamp or moved),
         zoned=tz is not None,
+        thin=thin,
     )
 
 

@@ -6,6 +6,7 @@ looked up by its number in a dictionary. Times are int64 nanoseconds; `NAT` is n
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Sequence
 from datetime import date
@@ -59,6 +60,7 @@ _GROUPED = r"^-?\d{1,3}(,\d{2,3})*,\d{3}(\.\d+)?$"  # 1,23,456.05 and 123,456.05
 _OPEN = (9 * 60 + 15) * MINUTE  # all other opens are whole bars of 5 or 15 minutes from it
 _USUAL = {1, 2, 3, 5, 10, 15, 20, 25, 30, 45, 60, 75, 90, 120, 125, 180, 240, 375}  # minutes
 _ENOUGH = 10  # rows, from which chance is no longer taken for a rule
+_CHANCE = 500  # fewer rows are one only if minutes would lie so once in as many times
 
 _I64 = npt.NDArray[np.int64]
 _F64 = npt.NDArray[np.float64]
@@ -220,11 +222,14 @@ def stamped(start: _I64, stamp: str | None, step: Ns) -> tuple[_I64, str]:
     return start, ""
 
 
-def bar_length(start: _I64, code: _I64, tz: str) -> Ns:
+def bar_length(start: _I64, code: _I64, tz: str) -> tuple[Ns, Ns | None]:
     """Return the length of a bar: what most rows of a contract are apart.
 
     Of a contract that seldom trades, rows are apart by chance: then also how long after the
-    session's usual open they are must be whole bars, of a usual length.
+    session's usual open they are must be whole bars, of a usual length, and so many of them that
+    it is no accident. Else they are minutes; and what all of them lie apart is returned beside
+    (0: there is one alone, at the open), so that other files may tell. A file is judged as a
+    whole: the thin contracts of it have the bars of the others.
     """
     order = np.lexsort((start, code))
     at, of = start[order], code[order]
@@ -232,7 +237,7 @@ def bar_length(start: _I64, code: _I64, tz: str) -> Ns:
     apart = np.diff(at)[(np.diff(of) == 0) & (np.diff(day) == 0)]
     apart = apart[apart > 0]
     if not len(apart):
-        return MINUTE
+        return MINUTE, int(np.gcd.reduce(_after_open(at, tz))) if len(at) else None
     sizes, counts = np.unique(apart, return_counts=True)
     common = int(sizes[counts.argmax()])
     if common < MINUTE:
@@ -241,14 +246,22 @@ def bar_length(start: _I64, code: _I64, tz: str) -> Ns:
                 f"Most rows of a contract are {common / 1e9:g} s apart, and some by parts of a "
                 "second: these are no bars."
             )
-        return int(np.gcd.reduce(sizes))
+        return int(np.gcd.reduce(sizes)), None
     if common == MINUTE:
-        return MINUTE
+        return MINUTE, None
     few = len(apart) < _ENOUGH or 2 * int(counts.max()) < len(apart)
     if few:
-        local = pd.DatetimeIndex(at, tz="UTC").tz_convert(tz).round("min")
-        after_open = np.asarray(local.hour * 60 + local.minute, dtype=np.int64) * MINUTE - _OPEN
-        sizes = np.append(sizes, after_open)
+        sizes = np.append(sizes, _after_open(at, tz))
     whole = sizes[sizes % MINUTE == 0]
     step = int(np.gcd.reduce(whole)) if len(whole) else MINUTE
-    return MINUTE if few and step // MINUTE not in _USUAL else step
+    if not few or step == MINUTE:
+        return step, None
+    minutes, later = step // MINUTE, len(np.unique(at[_after_open(at, tz) != 0]))
+    sure = minutes in _USUAL and later * math.log(minutes) >= math.log(_CHANCE)
+    return (step, None) if sure else (MINUTE, step)
+
+
+def _after_open(start: _I64, tz: str) -> _I64:
+    """Return how long after the usual open times are, to the minute."""
+    local = pd.DatetimeIndex(start, tz="UTC").tz_convert(tz).round("min")
+    return np.asarray(local.hour * 60 + local.minute, dtype=np.int64) * MINUTE - _OPEN
