@@ -6,6 +6,7 @@ import hashlib
 import os
 import threading
 import weakref
+from calendar import monthrange
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -33,6 +34,7 @@ from bestbt.store.copying import copy
 from bestbt.store.dialects import connect, locate, read, shown, writing
 from bestbt.store.export import write_export
 from bestbt.store.feed import Plan, StoreFeed, check_step, on_grid, plan, union_sessions
+from bestbt.store.forgetting import forget
 from bestbt.store.intake import How, Intake, units_of
 from bestbt.store.mirror import Mirrored, drop_mirror, mirror
 from bestbt.store.plans import allowed_memory, parse_loading
@@ -634,6 +636,74 @@ class Store:
         2
         >>> store.close()
         """
+        contracts = self._with_derivatives(symbol, derivatives)
+        outer = [self._outer(c) for c in contracts if c.first is not None]
+        first = _day(start) if start is not None else min(a for a, _ in outer)
+        last = _day(end) if end is not None else max(b for _, b in outer)
+        step = None if bar is None else duration(bar)
+        file = Path(path).expanduser()
+        with telling(progress, file.name, " contracts") as tell:
+            return write_export(self._reader, contracts, file, first, last, step, _bar, tell)
+
+    def forget(
+        self, symbol: str, first: Day, last: Day | None = None, *, derivatives: bool = False
+    ) -> int:
+        """Take whole months of bars and ticks out of the store.
+
+        What several files brought is merged, so that a file cannot be taken out again, but a
+        contract's month can. Its rows in quarantine go too, and the files that may have brought it
+        can be imported once more, without *again*; the record of an import goes if nothing that
+        it brought is left. Official closes and settlement prices stay: a new import replaces them.
+
+        Parameters
+        ----------
+        symbol
+            An index or equity; or one contract, such as `NIFTY 2024-02-29 22000 CE`.
+        first, last
+            Months as ``"2024-02"``, or days in them; both included. Default: one month.
+        derivatives
+            Whether to take out the futures and options of a symbol too.
+
+        Returns
+        -------
+        int
+            How many bars and ticks went.
+
+        Raises
+        ------
+        ContractNotFound
+            Nothing of that name is stored.
+        DataGap
+            Nothing of it is stored in those months.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> store = Store.open(Path(tempfile.mkdtemp()) / "prices.sqlite")
+        >>> times = pd.date_range("2024-01-01 09:15", periods=2, freq="min")
+        >>> prices = {"open": [1.0, 2.0], "high": [2.0, 3.0], "low": 1.0, "close": [2.0, 3.0]}
+        >>> _ = store.import_frame(pd.DataFrame(prices, index=times), symbol="NIFTY")
+        >>> store.forget("NIFTY", "2024-01"), store.is_empty
+        (2, True)
+        >>> store.close()
+        """
+        contracts = self._with_derivatives(symbol, derivatives)
+        start = _month(first)
+        end = start if last is None else _month(last)
+        if end < start:
+            raise UsageError(f"The months {first} to {last} end before they start; exchange them.")
+        until = end.replace(day=monthrange(end.year, end.month)[1])
+        with writing(self.engine).begin() as connection:
+            gone = forget(connection, contracts, start, until, self.market.tz)
+        if not gone:
+            raise DataGap(
+                f"Nothing of {symbol} is stored from {start} to {until}; `store.coverage()` shows "
+                "what is."
+            )
+        return gone
+
+    def _with_derivatives(self, symbol: str, derivatives: bool) -> list[Stored]:
+        """Return what a name means and, of an index or equity, its futures and options too."""
         try:
             contracts = [self._find(symbol)]
         except ContractNotFound:
@@ -644,13 +714,7 @@ class Store:
         if spot.expiry is None and derivatives:
             for asset in ("future", "option"):
                 contracts += self._reader.contracts(asset, spot.symbol)
-        outer = [self._outer(c) for c in contracts if c.first is not None]
-        first = _day(start) if start is not None else min(a for a, _ in outer)
-        last = _day(end) if end is not None else max(b for _, b in outer)
-        step = None if bar is None else duration(bar)
-        file = Path(path).expanduser()
-        with telling(progress, file.name, " contracts") as tell:
-            return write_export(self._reader, contracts, file, first, last, step, _bar, tell)
+        return contracts
 
     def _find(self, text: str) -> Stored:
         found = self._reader.spot(text)
@@ -866,6 +930,13 @@ def _day(value: Day) -> date:
         return date.fromisoformat(value)
     except (TypeError, ValueError):
         raise UsageError(f"{value!r} is no day; write it as '2024-01-31'.") from None
+
+
+def _month(value: Day) -> date:
+    """Return the first day of a month, given as it or as a day in it."""
+    if isinstance(value, str) and len(value) == len("2024-01"):
+        value = f"{value}-01"
+    return _day(value).replace(day=1)
 
 
 def _bar(step: Ns) -> str:
