@@ -110,12 +110,12 @@ class Intake:
         columns: Mapping[str, str] | None,
         stamp: str,
         bar: str | None,
+        dates: str | None,
         official_closes: bool,
     ) -> QualityReport:
         """Import a frame; see `Store.import_frame`."""
-        sha256 = _frame_sha256(
-            values, f"{how.symbol} {sorted((columns or {}).items())} {stamp} {bar}"
-        )
+        said = f"{how.symbol} {sorted((columns or {}).items())} {stamp} {bar}"
+        sha256 = _frame_sha256(values, said + (f" {dates}" if dates else ""))
         already = None if how.again else read(self.engine, lambda c: earlier_import(c, sha256))
         if already is not None:
             return self._imported_before(sha256, name)
@@ -127,6 +127,7 @@ class Intake:
             columns=columns,
             stamp=stamp,
             bar=bar,
+            dates=dates,
             official_closes=official_closes,
         )
         sheet.report.file, sheet.report.sha256 = name, sha256

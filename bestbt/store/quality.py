@@ -141,7 +141,8 @@ RULES: dict[str, str] = {
     "missing-session": "a trading day inside the file's dates without a row of the index",
     "looks-end-stamped": "the day has no first bar but one at its close: stamps may be bar ends "
     '(then import with stamp="end")',
-    "day-first": "dates fit both day-month and month-day; read as day-month",
+    "day-first": "dates fit both day-month and month-day; read as day-month "
+    '(dates="month-first" reads them the other way, dates="day-first" says that it is right)',
     "replaced": "the store had that bar; this file's stands now",
     "tick-known": "the store had that tick",
     "close-known": "the store had the same official close of that day",

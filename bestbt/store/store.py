@@ -226,9 +226,10 @@ class Store:
             no doubt); `again=True` imports a file that was imported before; `check_level=False`
             stores an index whose level is far from what is stored of it; `day="2025-11-14"` says of
             which day a market activity report is; `tz="UTC"` says whose clock the times show
-            (default: the exchange's, or what the file says); `volume="lots"` and `oi="lots"` say
-            that these are counted in lots (`"units"`: that they are not, whatever they look like);
-            `volumes="total"` or `"each"` says of ticks what their volume is (default: seen).
+            (default: the exchange's, or what the file says); `dates="month-first"` (or
+            `"day-first"`) how dates are read that can be read in both ways; `volume="lots"` and
+            `oi="lots"` say that these are counted in lots (`"units"`: that they are not, whatever
+            they look like); `volumes="total"` or `"each"` says of ticks what their volume is (default: seen).
             A vendor's format may have others: see "Importing your data" in the documentation.
 
         Returns
@@ -262,6 +263,7 @@ class Store:
         stamp: str = "start",
         bar: str | None = None,
         *,
+        dates: str | None = None,
         again: bool = False,
         check_level: bool = True,
         official_closes: bool = True,
@@ -284,6 +286,8 @@ class Store:
             `"start"` or `"end"`: what of its bar a time names.
         bar
             Length of a bar, such as `"5min"`; default: seen from the rows.
+        dates
+            `"day-first"` or `"month-first"`: how dates are read that can be read in both ways.
         again
             Import what was imported before: the same values with the same arguments.
         check_level
@@ -312,7 +316,7 @@ class Store:
         >>> store.close()
         """
         how = How(symbol=symbol, again=again, check_level=check_level)
-        return self._intake.frame(frame, name, how, columns, stamp, bar, official_closes)
+        return self._intake.frame(frame, name, how, columns, stamp, bar, dates, official_closes)
 
     def imports(self) -> pd.DataFrame:
         """Return imported files, oldest first, each with its quality report."""

@@ -25,6 +25,7 @@ __all__ = [
     "EPOCH",
     "NAT",
     "NULLS",
+    "ORDERS",
     "Note",
     "bar_length",
     "coded",
@@ -54,6 +55,9 @@ _DATES += ("%d %b %Y", "%d%b%Y", "%m/%d/%Y", "%m-%d-%Y", "%d-%m-%y", "%d/%m/%y",
 _ZONE = re.compile(r"(?<=.{10})(?:Z|[+-]\d\d:?\d\d)$")  # not the end of a date alone
 _MONTH_FIRST = {"%d-%m-%Y": "%m-%d-%Y", "%d/%m/%Y": "%m/%d/%Y"}
 _MONTH_FIRST |= {"%d-%m-%y": "%m-%d-%y", "%d/%m/%y": "%m/%d/%y"}
+_ALL_DATES = (*_DATES, *(f for f in _MONTH_FIRST.values() if f not in _DATES))
+ORDERS = ("day-first", "month-first")
+"""What a person may say of dates that can be read in two ways."""
 _TIMES = ("%H:%M:%S", "%H:%M", "%H:%M:%S.%f", "%I:%M %p", "%I:%M:%S %p", "%H.%M")
 
 _GROUPED = r"^-?\d{1,3}(,\d{2,3})*,\d{3}(\.\d+)?$"  # 1,23,456.05 and 123,456.05
@@ -105,8 +109,12 @@ def coded(column: pa.ChunkedArray) -> tuple[_I64, list[str]]:
 def read_dates(texts: Sequence[str], note: Note, form: str | None = None) -> _I64:
     """Return local midnights as ns since 1970 (of a clock without zones); NAT where unreadable.
 
-    *form* is that of all dates, where it is known; else it is seen from them.
+    *form* is that of all dates, such as `"%d/%m/%Y"`, or which comes first in those that may be
+    read in two ways, `"day-first"` or `"month-first"`; else it is seen from them.
     """
+    if form in ORDERS:
+        not_so = _MONTH_FIRST.values() if form == "day-first" else _MONTH_FIRST.keys()
+        return _parsed(texts, [f for f in _ALL_DATES if f not in not_so])[0]
     if form is not None:
         return _parsed(texts, [form])[0]
     best, form = _parsed(texts, _DATES)
@@ -154,10 +162,13 @@ def _ns(index: pd.DatetimeIndex) -> _I64:
     return np.asarray(index.as_unit("ns").asi8)
 
 
-def read_moments(column: pa.ChunkedArray, tz: str, note: Note, given: bool = False) -> _I64:
+def read_moments(
+    column: pa.ChunkedArray, tz: str, note: Note, given: bool = False, form: str | None = None
+) -> _I64:
     """Return UTC times of texts, numbers since 1970 or timestamps; NAT where unreadable.
 
     A zone that was *given* is that of the clock which the file shows, whatever zone it names.
+    *form* is that of dates, as for `read_dates`.
     """
     if pa.types.is_timestamp(column.type) and column.type.tz and given:
         column = pc.local_timestamp(column)
@@ -189,19 +200,19 @@ def read_moments(column: pa.ChunkedArray, tz: str, note: Note, given: bool = Fal
     if aware:
         return moments[which]
     if bool(found.isna().any()):
-        moments = _local_moments(texts, note)
+        moments = _local_moments(texts, note, form)
     known = moments != NAT
     return np.where(known, to_utc(np.where(known, moments, 0), tz), NAT)[which]
 
 
-def _local_moments(texts: Sequence[str], note: Note) -> _I64:
+def _local_moments(texts: Sequence[str], note: Note, form: str | None) -> _I64:
     """Return moments of a wall clock: dates with a time of day, or dates alone (midnights)."""
     if not any(":" in t for t in texts):
-        days = read_dates(texts, note)
+        days = read_dates(texts, note, form)
         if bool((days != NAT).any()):
             return days
     halves = [t.replace("T", " ").partition(" ") for t in texts]
-    day = read_dates([a for a, _, _ in halves], note)
+    day = read_dates([a for a, _, _ in halves], note, form)
     clock = read_times([b.strip() for _, _, b in halves])
     return np.where((day != NAT) & (clock != NAT), day + clock, NAT)
 
