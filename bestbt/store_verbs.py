@@ -8,7 +8,7 @@ from typing import Any
 
 from bestbt.errors import StoreCorrupt
 from bestbt.store.dialects import shown
-from bestbt.store.migrating import migrate
+from bestbt.store.migrating import QUARANTINED, migrate
 from bestbt.store.store import Store
 from bestbt.store.versions import existing
 
@@ -75,6 +75,12 @@ def _migrate(given: argparse.Namespace) -> None:
         print(f"{where} is of version {now} already; nothing was changed.")
     else:
         print(f"{where} is brought from version {found} to {now}.")
+    if found < QUARANTINED <= now:
+        print(
+            "Rows that were set aside until now are counted in `store.imports()` and were not "
+            "kept: a file that is imported once more, with --set again=true, brings them into "
+            "quarantine."
+        )
 
 
 def _mirror(given: argparse.Namespace) -> None:

@@ -29,7 +29,7 @@ from bestbt.store.official import OfficialCloses
 from bestbt.store.quality import QualityReport, told_once
 from bestbt.store.reading import Reader, month_of
 from bestbt.store.sanitise import Calendar, Sheet, local_days, sanitise
-from bestbt.store.schema import Import
+from bestbt.store.schema import Import, Quarantine
 from bestbt.store.segments import Bars
 from bestbt.store.sheet import Units
 from bestbt.store.telling import Progress, Tell, silent, telling
@@ -397,8 +397,9 @@ class Intake:
 
     def _imported_before(self, sha256: str, name: str) -> QualityReport:
         table: Any = Import.__table__
-        asked = select(table.c.report, table.c.imported_at).where(table.c.sha256 == sha256)
-        newest = asked.order_by(table.c.import_id.desc())
+        kept = select(Quarantine.quarantine_id).where(Quarantine.import_id == table.c.import_id)
+        asked = select(table.c.report, table.c.imported_at, kept.exists().label("kept"))
+        newest = asked.where(table.c.sha256 == sha256).order_by(table.c.import_id.desc())
         row = read(self.engine, lambda connection: connection.execute(newest).first())
         if row is None:
             raise StoreCorrupt(
@@ -406,9 +407,16 @@ class Intake:
             )
         first = QualityReport.from_json(row.report)
         when = self._local(row.imported_at)
-        return QualityReport(
+        report = QualityReport(
             name, first.format, sha256, first.rows, already=when, judged=first.judged
         )
+        aside = sum(first.quarantined.values())
+        if aside and not row.kept:  # by a version that kept none
+            report.remarks.append(
+                f"{aside:,} of its rows were set aside and are not in quarantine: import it with "
+                "again=True to look at them"
+            )
+        return report
 
     def _check_level(self, spec: ContractSpec, starts: Any, points: Any, given: str | None) -> None:
         """Refuse an index whose level cannot be that of the same index in the store."""

@@ -46,6 +46,7 @@ RULES: dict[str, str] = {
     "price-too-large": "a price is larger than the store can hold",
     "no-schedule": "no sourced session hours for that date",
     "no-session": "the date is no trading day",
+    "future": "the date is after today: nobody knows a price of it",
     "before-open": "the bar starts before the session opens",
     "at-close": "the bar starts when the session ends: nothing could trade in it",
     "after-close": "the bar starts after the session has ended",

@@ -229,7 +229,8 @@ class Store:
             (default: the exchange's, or what the file says); `dates="month-first"` (or
             `"day-first"`) how dates are read that can be read in both ways; `volume="lots"` and
             `oi="lots"` say that these are counted in lots (`"units"`: that they are not, whatever
-            they look like); `volumes="total"` or `"each"` says of ticks what their volume is (default: seen).
+            they look like); `volumes="total"` or `"each"` says of ticks what their volume is
+            (default: seen).
             A vendor's format may have others: see "Importing your data" in the documentation.
 
         Returns
@@ -380,7 +381,8 @@ class Store:
 
         They are live and traded like any other, marked in `quarantine()`, and no later import
         judges them again. A row without prices, or on no bar of a session, stays where it is. Of
-        several rows of one bar the last in the file is stored, and all are marked.
+        several rows of one bar the last in the file is stored, and all are marked. Ticks and
+        whole pages of a chain stay too, and the report says what to do instead.
 
         Parameters
         ----------

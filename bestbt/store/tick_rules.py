@@ -22,6 +22,7 @@ from bestbt.engine.ports import ContractSpec
 from bestbt.store.quality import QualityReport
 from bestbt.store.sanitise import Calendar, local_days, reason_outside
 from bestbt.store.schema import KINDS
+from bestbt.store.sessions import today
 from bestbt.store.ticks import Ticks, checked_ticks
 from bestbt.units import DAY
 
@@ -168,6 +169,7 @@ def _sessions(
     quarantine: _Rule,
 ) -> None:
     """Set aside what lies outside the sessions, and say why."""
+    quarantine("future", local_days(rows.time, calendar.market.tz) > today(calendar.market.tz))
     days = local_days(rows.time, calendar.market.tz)
     expires = np.array([(s.expiry or date.max).toordinal() - _EPOCH for s in specs], dtype=np.int64)
     hours_of = np.array([KINDS[s.asset].hours for s in specs], dtype="U20")[rows.code]

@@ -61,6 +61,7 @@ ORDERS = ("day-first", "month-first")
 _TIMES = ("%H:%M:%S", "%H:%M", "%H:%M:%S.%f", "%I:%M %p", "%I:%M:%S %p", "%H.%M")
 
 _GROUPED = r"^-?\d{1,3}(,\d{2,3})*,\d{3}(\.\d+)?$"  # 1,23,456.05 and 123,456.05
+_COMMA = r"^[-+]?(\d{1,3}(\.\d{3})+|\d+),\d{1,2}$"  # 21.345,60 and 21345,6: no grouping is such
 _OPEN = (9 * 60 + 15) * MINUTE  # all other opens are whole bars of 5 or 15 minutes from it
 _USUAL = {1, 2, 3, 5, 10, 15, 20, 25, 30, 45, 60, 75, 90, 120, 125, 180, 240, 375}  # minutes
 _ENOUGH = 10  # rows, from which chance is no longer taken for a rule
@@ -81,7 +82,13 @@ def plain(header: str) -> str:
 
 
 def read_numbers(column: pa.ChunkedArray) -> _F64:
-    """Return floats; NaN where there is no number."""
+    """Return floats; NaN where there is no number.
+
+    Raises
+    ------
+    ImportRefused
+        Most have a decimal comma: what a point in others means is then not known.
+    """
     if pa.types.is_dictionary(column.type):
         column = pc.cast(column, column.type.value_type)
     if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
@@ -90,9 +97,21 @@ def read_numbers(column: pa.ChunkedArray) -> _F64:
             column = pc.cast(text, pa.float64())
         except pa.ArrowInvalid:
             grouped = pc.match_substring_regex(text, _GROUPED)
+            _refuse_commas(text)
             text = pc.if_else(grouped, pc.replace_substring(text, ",", ""), text)
             return np.asarray(pd.to_numeric(text.to_pandas(), errors="coerce"), dtype=np.float64)
     return np.asarray(pc.cast(column, pa.float64()).to_numpy(zero_copy_only=False))
+
+
+def _refuse_commas(text: pa.ChunkedArray) -> None:
+    """Refuse numbers of which most have a decimal comma."""
+    some = text.filter(pc.match_substring_regex(text, _COMMA))
+    if 2 * len(some) > len(text) - text.null_count:
+        raise ImportRefused(
+            f"Numbers are written with a decimal comma ({some[0].as_py()!r}); write them with a "
+            "point and no grouping (21345.60), or read the file yourself: store.import_frame("
+            'pandas.read_csv(file, sep=";", decimal=",", thousands=".")).'
+        )
 
 
 def coded(column: pa.ChunkedArray) -> tuple[_I64, list[str]]:
