@@ -14,7 +14,7 @@ from bestbt.engine.ports import ContractSpec
 from bestbt.store.quality import QualityReport
 from bestbt.units import Ns
 
-__all__ = ["Rows", "Seen", "Sheet", "Units"]
+__all__ = ["Columns", "Rows", "Seen", "Sheet", "Units"]
 
 _I64 = npt.NDArray[np.int64]
 _F64 = npt.NDArray[np.float64]
@@ -30,8 +30,21 @@ class Seen(NamedTuple):
     small: int = 0
 
 
+class Columns:
+    """Columns of one length, in the slots of a class that is made of this one; None is none."""
+
+    __slots__: tuple[str, ...] = ()
+
+    def keep(self, mask: npt.NDArray[Any]) -> None:
+        """Drop the rows outside a mask, or put them in an order."""
+        for name in self.__slots__:
+            values = getattr(self, name)
+            if values is not None:
+                setattr(self, name, values[mask])
+
+
 @dataclass(slots=True)
-class Rows:
+class Rows(Columns):
     """Rows of a file as columns, and the contract of each (`specs[code]`)."""
 
     line: _I64
@@ -48,13 +61,6 @@ class Rows:
     admitted: npt.NDArray[Any] | None = (
         None  # what a person took out of quarantine: not judged again
     )
-
-    def keep(self, mask: npt.NDArray[Any]) -> None:
-        """Drop the rows outside a mask, or put them in an order."""
-        for name in self.__slots__:
-            values = getattr(self, name)
-            if values is not None:
-                setattr(self, name, values[mask])
 
 
 @dataclass(slots=True)

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import Any, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +23,7 @@ from bestbt.store.quality import QualityReport
 from bestbt.store.sanitise import Calendar, local_days, reason_outside
 from bestbt.store.schema import KINDS
 from bestbt.store.sessions import today
+from bestbt.store.sheet import Columns
 from bestbt.store.ticks import Ticks, checked_ticks
 from bestbt.units import DAY
 
@@ -44,7 +45,7 @@ _FALLS = 0.05  # share of changes that are falls, up to which it is the day's so
 
 
 @dataclass(slots=True)
-class TickRows:
+class TickRows(Columns):
     """Rows of a file as columns, and the contract of each (`specs[code]`)."""
 
     line: _I64
@@ -56,13 +57,6 @@ class TickRows:
     bid: _F64 | None
     ask: _F64 | None
     rest: _I64 | None = None  # a number for all that is not stored: rows differ if theirs does
-
-    def keep(self, mask: npt.NDArray[Any]) -> None:
-        """Drop the rows outside a mask, or put them in an order."""
-        for name in self.__slots__:
-            values = getattr(self, name)
-            if values is not None:
-                setattr(self, name, values[mask])
 
 
 @dataclass(slots=True)
