@@ -99,12 +99,15 @@ def _parser() -> argparse.ArgumentParser:
     coverage = verbs.add_parser("coverage", help="say what is in the store")
     coverage.set_defaults(verb=_coverage)
 
-    export = verbs.add_parser("export", help="write stored prices to a Parquet file")
+    export = verbs.add_parser("export", help="write stored bars and ticks to a Parquet file")
     export.add_argument("symbol", help="with its futures and options; or one contract, quoted")
     export.add_argument("path")
     export.add_argument("--from", dest="start", type=first_day, metavar="DAY")
     export.add_argument("--to", dest="end", type=last_day, metavar="DAY")
-    export.add_argument("--bar", help="length of the bars; default: as they are stored")
+    export.add_argument(
+        "--bar",
+        help="length of the bars, made of ticks too; default: bars and ticks as they are stored",
+    )
     export.set_defaults(verb=_export)
 
     run = verbs.add_parser("run", help="run the strategy of a file, with the options of %%backtest")
@@ -189,7 +192,7 @@ def _quarantine(given: argparse.Namespace) -> None:
 def _export(given: argparse.Namespace) -> None:
     with closing(Store.open(given.store)) as store:
         count = store.export(given.symbol, given.path, given.start, given.end, given.bar)
-    print(f"{count:,} bars of {given.symbol} written to {given.path}.")
+    print(f"{count:,} rows of {given.symbol} written to {given.path}.")
 
 
 def _runs(given: argparse.Namespace) -> None:

@@ -1,4 +1,4 @@
-"""`bestbt store`: which one is used, and `copy`, `migrate`, `mirror`, `verify` of a whole one."""
+"""`bestbt store`: which one is used; `copy`, `migrate`, `mirror`, `verify` it; `forget` months."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 from bestbt.errors import StoreCorrupt
 from bestbt.store.dialects import shown
-from bestbt.store.migrating import migrate
+from bestbt.store.migrating import QUARANTINED, migrate
 from bestbt.store.store import Store
 from bestbt.store.versions import existing
 
@@ -18,7 +18,7 @@ __all__ = ["add_store_verbs"]
 def add_store_verbs(verbs: Any) -> None:
     """Add `store` and its own verbs to those of a parser."""
     store = verbs.add_parser(
-        "store", help="say which store is used; copy, migrate, mirror, verify one"
+        "store", help="say which store is used; copy, migrate, mirror, verify one; forget months"
     )
     store.set_defaults(verb=_say)
     inner = store.add_subparsers(metavar="VERB")
@@ -36,6 +36,15 @@ def add_store_verbs(verbs: Any) -> None:
     mirror.add_argument("address", nargs="?", metavar="STORE")
     mirror.add_argument("--drop", action="store_true", help="take the rows away")
     mirror.set_defaults(verb=_mirror)
+
+    forget = inner.add_parser("forget", help="take whole months of bars and ticks out again")
+    forget.add_argument("symbol", help="an index or equity; or one contract, quoted")
+    forget.add_argument("first", metavar="MONTH", help="such as 2024-02")
+    forget.add_argument("last", nargs="?", metavar="MONTH", help="the last one; default: the same")
+    forget.add_argument(
+        "--derivatives", action="store_true", help="of a symbol its futures and options too"
+    )
+    forget.set_defaults(verb=_forget)
 
     verify = inner.add_parser("verify", help="hold every stored price against its checksums")
     verify.add_argument("address", nargs="?", metavar="STORE")
@@ -66,6 +75,12 @@ def _migrate(given: argparse.Namespace) -> None:
         print(f"{where} is of version {now} already; nothing was changed.")
     else:
         print(f"{where} is brought from version {found} to {now}.")
+    if found < QUARANTINED <= now:
+        print(
+            "Rows that were set aside until now are counted in `store.imports()` and were not "
+            "kept: a file that is imported once more, with --set again=true, brings them into "
+            "quarantine."
+        )
 
 
 def _mirror(given: argparse.Namespace) -> None:
@@ -81,6 +96,12 @@ def _mirror(given: argparse.Namespace) -> None:
     if found.damage:
         raise StoreCorrupt(str(found))
     print(found)
+
+
+def _forget(given: argparse.Namespace) -> None:
+    with closing(Store.open(given.store)) as store:
+        gone = store.forget(given.symbol, given.first, given.last, derivatives=given.derivatives)
+    print(f"{gone:,} bars and ticks of {given.symbol} were taken out; import its files again.")
 
 
 def _verify(given: argparse.Namespace) -> None:

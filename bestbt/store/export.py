@@ -1,10 +1,14 @@
-"""Prices out of a store: one Parquet file, written contract by contract, month by month."""
+"""Prices out of a store: one Parquet file, written contract by contract, month by month.
+
+A contract's ticks follow its bars, a day at a time: a day is never cut in two.
+"""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
 from datetime import date
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -12,13 +16,15 @@ import pyarrow as pa
 import pyarrow.parquet
 
 from bestbt.engine.grid import Grid
+from bestbt.engine.ports import ContractSpec
 from bestbt.errors import DataGap, UsageError
-from bestbt.store.feed import on_grid
+from bestbt.store.feed import check_step, on_grid
 from bestbt.store.importers import Close, Settlement, exported
 from bestbt.store.reading import Reader, Stored
 from bestbt.store.sanitise import local_days
 from bestbt.store.schema import KINDS
 from bestbt.store.segments import Bars
+from bestbt.store.ticks import Ticks
 from bestbt.units import DAY, Ns
 
 __all__ = ["write_export"]
@@ -26,6 +32,7 @@ __all__ = ["write_export"]
 Tell = Callable[[int, int, str], object]
 _EPOCH = date(1970, 1, 1).toordinal()
 _OTHERS = (".csv", ".gz", ".json", ".tsv", ".txt", ".xls", ".xlsx", ".zip")
+_NOON = DAY // 2  # of UTC: the same date everywhere
 _GROUP = 1 << 17  # rows that are held before they are written
 
 
@@ -39,7 +46,7 @@ def write_export(
     name_of: Callable[[Ns], str],
     tell: Tell,
 ) -> int:
-    """Write the live bars of contracts, and what their days ended on.
+    """Write the live bars and the ticks of contracts, and what their days ended on.
 
     The file appears whole under its name, or not at all.
 
@@ -48,7 +55,7 @@ def write_export(
     first, last
         Local days, both included.
     step
-        Length of the bars written; None: as they are stored.
+        Length of the bars written, made of ticks too; None: bars and ticks as they are stored.
     name_of
         Writes a length of bars.
     tell
@@ -57,12 +64,12 @@ def write_export(
     Returns
     -------
     int
-        How many bars were written.
+        How many bars and ticks were written.
 
     Raises
     ------
     DataGap
-        No bar lies in those days, or the stored ones are longer than *step*.
+        Nothing lies in those days, or the stored bars are longer than *step*.
     UsageError
         The file cannot be written: there is no such folder, or no room.
     """
@@ -89,7 +96,8 @@ def write_export(
         if first <= day <= last
     ]
     synthetic = any(c.synthetic for c in contracts)
-    columns = exported.schema(reader.tz, closes, settlements, synthetic)
+    ticked = {} if step else _tick_days(reader, contracts, days)
+    columns = exported.schema(reader.tz, closes, settlements, synthetic, bool(ticked))
     part = path.with_name(path.name + ".part")
     written = 0
     try:
@@ -99,9 +107,11 @@ def write_export(
             ) as writer:
                 held: list[pa.Table] = []
                 for done, contract in enumerate(contracts):
-                    for bars, length in _months(reader, contract, days, step, name_of):
-                        held.append(exported.batch(contract.spec, bars, name_of(length), columns))
-                        written += len(bars)
+                    bars = _months(reader, contract, days, step)
+                    ticks = _days(reader, contract, ticked.get(contract.spec, ()))
+                    for rows, length in chain[tuple[Bars | Ticks, Ns]](bars, ticks):
+                        held.append(exported.batch(contract.spec, rows, name_of(length), columns))
+                        written += len(rows)
                         if sum(map(len, held)) >= _GROUP:
                             _flush(writer, held)
                     tell(done + 1, len(contracts), str(contract.spec))
@@ -109,7 +119,8 @@ def write_export(
             stream.flush()
             os.fsync(stream.fileno())
         if not written:
-            raise DataGap(f"No bar of {contracts[0].spec.symbol} lies from {first} to {last}.")
+            symbol = contracts[0].spec.symbol
+            raise DataGap(f"No bar or tick of {symbol} lies from {first} to {last}.")
         os.replace(part, path)
     except OSError as error:
         raise UsageError(
@@ -133,7 +144,6 @@ def _months(
     contract: Stored,
     days: tuple[int, int],
     step: Ns | None,
-    name_of: Callable[[Ns], str],
 ) -> Iterator[tuple[Bars, Ns]]:
     """Yield the bars of a contract in order, a month or, if longer bars are made, a year each."""
     if contract.first is None or contract.last is None:
@@ -149,20 +159,37 @@ def _months(
                 bars = _of_days(segment.bars(), low, until, reader.tz)
                 if len(bars):
                     yield bars, segment.step
-        elif found:
-            for segment in found:
-                if segment.step > step or step % segment.step:
-                    raise DataGap(
-                        f"{contract.spec} is stored in bars of {name_of(segment.step)}; bars of "
-                        f"{name_of(step)} cannot be made of them."
-                    )
+        else:
             hours = KINDS[contract.spec.asset].hours
             dates = (date.fromordinal(_EPOCH + d) for d in (low, until))
-            grid = Grid(reader.calendar.between(hours, *dates), step, reader.tz)
-            on = on_grid(found, grid) if grid.n else None
-            if on is not None:
-                yield on[1], step
+            sessions = reader.calendar.between(hours, *dates)
+            if sessions:
+                check_step(reader, contract, found, sessions, step)
+                grid = Grid(sessions, step, reader.tz)
+                on = on_grid(found, grid, reader.ticks_on(contract, low, until))
+                if on is not None:
+                    yield on[1], step
         low = until + 1
+
+
+def _tick_days(
+    reader: Reader, contracts: Sequence[Stored], days: tuple[int, int]
+) -> dict[ContractSpec, list[int]]:
+    """Return the days from one to another on which contracts have ticks."""
+    kinds = reader.ticked()
+    found = {
+        c.spec: sorted(reader.tick_days(c, days[0] * DAY + _NOON, days[1] * DAY + _NOON))
+        for c in contracts
+        if c.spec.asset in kinds
+    }
+    return {spec: on for spec, on in found.items() if on}
+
+
+def _days(reader: Reader, contract: Stored, days: Sequence[int]) -> Iterator[tuple[Ticks, Ns]]:
+    """Yield the ticks of a contract, a day each; they have no length."""
+    for day in days:
+        for ticks in reader.ticks_on(contract, day, day):
+            yield ticks, 0
 
 
 def _year_end(day: int) -> int:

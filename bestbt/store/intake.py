@@ -10,6 +10,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from datetime import date
+from itertools import chain
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -22,24 +23,30 @@ from bestbt.engine.ports import ContractSpec
 from bestbt.errors import ImportRefused, StoreCorrupt, StoreUnreachable, UsageError
 from bestbt.markets.india import India
 from bestbt.store import importers, quarantine
+from bestbt.store.beside import Beside
 from bestbt.store.dialects import read
 from bestbt.store.official import OfficialCloses
 from bestbt.store.quality import QualityReport, told_once
 from bestbt.store.reading import Reader, month_of
 from bestbt.store.sanitise import Calendar, Sheet, local_days, sanitise
-from bestbt.store.schema import Import
+from bestbt.store.schema import Import, Quarantine
 from bestbt.store.segments import Bars
 from bestbt.store.sheet import Units
 from bestbt.store.telling import Progress, Tell, silent, telling
 from bestbt.store.tick_rules import TickSheet, sanitise_ticks
+from bestbt.store.ticks import Ticks
 from bestbt.store.writer import Importing, earlier_import
-from bestbt.units import DAY, POINTS, Ns
+from bestbt.units import DAY, POINTS, SECOND, Ns
 
 __all__ = ["How", "Intake", "units_of"]
 
 _EPOCH = date(1970, 1, 1).toordinal()
 _LEVEL = 0.05  # an index that is further than this from what is stored of that day is another one
 _FAR = 0.40  # the same, from the nearest day within a month
+
+
+class _Waits(Exception):
+    """A file shows too little by itself; those beside it have not been looked at yet."""
 
 
 class How(NamedTuple):
@@ -93,7 +100,7 @@ class Intake:
         if importers.is_many(source, how.format):
             return self._each(file, how, progress)
         with telling(progress, file.name, " contracts") as tell:
-            return self._one(source, importers.Watch(source), how, tell)
+            return self._one(source, importers.Watch(source), how, tell, None, Beside(True))
 
     def frame(
         self,
@@ -103,12 +110,12 @@ class Intake:
         columns: Mapping[str, str] | None,
         stamp: str,
         bar: str | None,
+        dates: str | None,
         official_closes: bool,
     ) -> QualityReport:
         """Import a frame; see `Store.import_frame`."""
-        sha256 = _frame_sha256(
-            values, f"{how.symbol} {sorted((columns or {}).items())} {stamp} {bar}"
-        )
+        said = f"{how.symbol} {sorted((columns or {}).items())} {stamp} {bar}"
+        sha256 = _frame_sha256(values, said + (f" {dates}" if dates else ""))
         already = None if how.again else read(self.engine, lambda c: earlier_import(c, sha256))
         if already is not None:
             return self._imported_before(sha256, name)
@@ -120,6 +127,7 @@ class Intake:
             columns=columns,
             stamp=stamp,
             bar=bar,
+            dates=dates,
             official_closes=official_closes,
         )
         sheet.report.file, sheet.report.sha256 = name, sha256
@@ -142,13 +150,20 @@ class Intake:
         reports: list[QualityReport] = []
         refused: dict[str, str] = {}
         specs: set[ContractSpec] = set()
+        beside = Beside(complete=len(parts) == 1)
+        waiting: list[importers.Part] = []
         with telling(progress, name, " files") as tell, importers.Unpacker() as unpacker:
-            for done, part in enumerate(parts):
-                tell(done, len(parts), part.label)
+            for done, part in enumerate(chain(parts, waiting)):
+                beside.complete |= done >= len(parts)
+                tell(min(done, len(parts) - 1), len(parts), part.label)
                 watch = importers.Watch(importers.Source(part.path, part.label))
                 try:
                     with unpacker.source(part) as source:
-                        reports.append(self._one(source, watch, how, silent, specs))
+                        report = self._one(source, watch, how, silent, specs, beside)
+                        reports.append(report)
+                        beside.add(report)
+                except _Waits:
+                    waiting.append(part)
                 except StoreUnreachable:  # no other file can be stored either
                     raise
                 except (UsageError, OSError) as error:
@@ -177,9 +192,16 @@ class Intake:
         watch: importers.Watch,
         how: How,
         tell: Tell,
-        specs: set[ContractSpec] | None = None,
+        specs: set[ContractSpec] | None,
+        beside: Beside,
     ) -> QualityReport:
-        """Import one file; *specs* is told of its contracts."""
+        """Import one file; *specs* is told of its contracts.
+
+        Raises
+        ------
+        _Waits
+            It is to be judged with the files *beside* it, when all of them have been looked at.
+        """
         name = importers.recognise(source, how.format)
         sha256 = _sha256(source.path)
         said = {**how.options, **{k: unit for k, unit in how.units.items() if unit}}
@@ -191,16 +213,25 @@ class Intake:
         if already is not None:
             return self._imported_before(sha256, source.name)
         tell(0, 0, "reading")
-        try:
-            sheet = importers.read(
-                source, self.market, format=name, symbol=how.symbol, **how.options
-            )
-        except UsageError:
-            watch.check()  # what is being written looks broken: say that instead
-            raise
+
+        def read_with(options: Mapping[str, Any]) -> importers.Read:
+            try:
+                return importers.read(
+                    source, self.market, format=name, symbol=how.symbol, **options
+                )
+            except UsageError:
+                watch.check()  # what is being written looks broken: say that instead
+                raise
+
+        sheet = read_with(how.options)
+        if isinstance(sheet, Sheet) and (step := beside.step(sheet)) != sheet.step:
+            sheet = read_with({**how.options, "bar": f"{step // SECOND}s"})
         if isinstance(sheet, Sheet):
             sheet.volume_in = how.units["volume"] or sheet.volume_in
             sheet.oi_in = how.units["oi"] or sheet.oi_in
+            if beside.waits(sheet):
+                raise _Waits
+            sheet.beside = beside.lots(sheet)
         elif any(how.units.values()):
             raise ImportRefused(f"volume= and oi= are for rows of bars; {source.name} has its own.")
         sheet.report.file, sheet.report.sha256 = source.name, sha256
@@ -236,6 +267,7 @@ class Intake:
             if not days and not given:
                 raise ImportRefused(f"No row of {file} could be stored.\n{report}")
             report.add("noted", "replaced", tx.replaced)
+            report.add("noted", "tick-known", tx.known)
             if days:
                 report.start, report.end = min(days), max(days)
             if isinstance(read, Sheet | TickSheet):
@@ -258,20 +290,30 @@ class Intake:
         """Write ticks as they come; return the first and last time of each contract."""
         times: list[str] = []
         for done, (spec, ticks) in enumerate(sanitise_ticks(sheet, self.calendar)):
-            if how.check_level and spec.expiry is None:
-                points = np.repeat(ticks.price, POINTS)
-                self._check_level(spec, ticks.times, points, how.symbol)
-            columns = (ticks.volume, ticks.oi, ticks.bid, ticks.ask)
-            try:
-                tx.write_ticks(spec, ticks.times, ticks.price, *columns, totals=ticks.totals)
-            except UsageError as error:  # of another source than those stored
-                raise ImportRefused(f"{sheet.report.file}: {error}") from None
-            times += [self._local(int(ticks.times[i])) for i in (0, -1)]
-            official.contracts.add(spec)
-            sheet.report.tell_stored(spec, len(ticks))
+            times += self._write_some(tx, official, spec, ticks, sheet.report, how)
             tell(done + 1, len(sheet.specs), str(spec))
-        sheet.report.add("noted", "tick-known", tx.known)
         return times
+
+    def _write_some(
+        self,
+        tx: Importing,
+        official: OfficialCloses,
+        spec: ContractSpec,
+        ticks: Ticks,
+        report: QualityReport,
+        how: How,
+    ) -> list[str]:
+        """Write ticks of one contract; return their first and last time."""
+        if how.check_level and spec.expiry is None:
+            self._check_level(spec, ticks.times, np.repeat(ticks.price, POINTS), how.symbol)
+        columns = (ticks.volume, ticks.oi, ticks.bid, ticks.ask)
+        try:
+            tx.write_ticks(spec, ticks.times, ticks.price, *columns, totals=ticks.totals)
+        except UsageError as error:  # of another source than those stored
+            raise ImportRefused(f"{report.file}: {error}") from None
+        official.contracts.add(spec)
+        report.tell_stored(spec, len(ticks))
+        return [self._local(int(ticks.times[i])) for i in (0, -1)]
 
     def _write_bars(
         self,
@@ -281,20 +323,25 @@ class Intake:
         how: How,
         tell: Tell,
     ) -> list[str]:
-        """Write bars as they come; return the first and last time of each contract."""
+        """Write bars as they come, and of an export ticks; return each contract's outer times."""
         report, total, closing = read.report, 0, False
         file = report.file
-        bars: Iterator[tuple[ContractSpec, Bars, Ns]]
+        rows: Iterator[tuple[ContractSpec, Bars | Ticks, Ns]]
         if isinstance(read, Sheet):
             with self.engine.connect() as connection:
                 read.admitted = quarantine.admitted(connection)
             total, closing, step = len(read.specs), read.official, read.step
-            bars = ((spec, live, step) for spec, live in sanitise(read, self.calendar))
+            rows = ((spec, live, step) for spec, live in sanitise(read, self.calendar))
         else:
-            bars = read.bars
+            rows = read.rows
         times: list[str] = []
         contracts: set[ContractSpec] = set()
-        for spec, live, step in bars:
+        for spec, live, step in rows:
+            if isinstance(live, Ticks):
+                times += self._write_some(tx, official, spec, live, report, how)
+                contracts.add(spec)
+                report.contracts = len(contracts)
+                continue
             if how.check_level and spec.expiry is None:
                 self._check_level(spec, live.starts, live.points, how.symbol)
             closes = closing and spec.asset == "index"
@@ -350,8 +397,9 @@ class Intake:
 
     def _imported_before(self, sha256: str, name: str) -> QualityReport:
         table: Any = Import.__table__
-        asked = select(table.c.report, table.c.imported_at).where(table.c.sha256 == sha256)
-        newest = asked.order_by(table.c.import_id.desc())
+        kept = select(Quarantine.quarantine_id).where(Quarantine.import_id == table.c.import_id)
+        asked = select(table.c.report, table.c.imported_at, kept.exists().label("kept"))
+        newest = asked.where(table.c.sha256 == sha256).order_by(table.c.import_id.desc())
         row = read(self.engine, lambda connection: connection.execute(newest).first())
         if row is None:
             raise StoreCorrupt(
@@ -359,7 +407,16 @@ class Intake:
             )
         first = QualityReport.from_json(row.report)
         when = self._local(row.imported_at)
-        return QualityReport(name, first.format, sha256, first.rows, already=when)
+        report = QualityReport(
+            name, first.format, sha256, first.rows, already=when, judged=first.judged
+        )
+        aside = sum(first.quarantined.values())
+        if aside and not row.kept:  # by a version that kept none
+            report.remarks.append(
+                f"{aside:,} of its rows were set aside and are not in quarantine: import it with "
+                "again=True to look at them"
+            )
+        return report
 
     def _check_level(self, spec: ContractSpec, starts: Any, points: Any, given: str | None) -> None:
         """Refuse an index whose level cannot be that of the same index in the store."""

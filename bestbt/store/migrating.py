@@ -15,8 +15,9 @@ from bestbt.store.dialects import shown, tune, writing
 from bestbt.store.schema import VERSION, Base
 from bestbt.store.versions import is_store, note, version_of
 
-__all__ = ["migrate", "upgrade"]
+__all__ = ["QUARANTINED", "migrate", "upgrade"]
 
+QUARANTINED = 2  # the first version that keeps rows which were not stored
 _REVISIONS = Path(__file__).parent / "migrations"
 
 

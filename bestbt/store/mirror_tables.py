@@ -112,39 +112,20 @@ class Partitions:
                 f"The server is PostgreSQL {int(version) // 10000}, and rows for SQL need 14; "
                 "use a newer server, or TimescaleDB."
             )
-        quarters, days = table.summaries
         do(connection, f"{table.ddl} PARTITION BY RANGE (time)")
         do(
             connection,  # rows come by contract: both columns are nearly in order on the disk
             f"CREATE INDEX {table.name}_brin ON {table.name} USING brin (contract_id, time) "
             "WITH (pages_per_range = 32, autosummarize = on)",
         )
-        bucket = f"date_bin('{_QUARTER}', time, '2000-01-01 00:00+00')"
-        self._view(connection, table, quarters, table.name, bucket, ["price"] * 4)
-        bucket = f"date_trunc('day', time, '{tz}')"
-        self._view(connection, table, days, quarters, bucket, ["open", "high", "low", "close"])
-
-    def _view(
-        self,
-        connection: Connection,
-        table: RowTable,
-        name: str,
-        source: str,
-        bucket: str,
-        prices: Sequence[str],
-    ) -> None:
-        columns = _summary(
-            table,
-            prices,
-            "(array_agg({} ORDER BY time))[1]",
-            "(array_agg({} ORDER BY time DESC))[1]",
+        buckets = (
+            f"date_bin('{_QUARTER}', time, '2000-01-01 00:00+00')",
+            f"date_trunc('day', time, '{tz}')",
         )
-        do(
-            connection,
-            f"CREATE MATERIALIZED VIEW {name} AS SELECT contract_id, {bucket} AS time, {columns} "
-            f"FROM {source} GROUP BY 1, 2 WITH DATA",
-        )
-        do(connection, f"CREATE UNIQUE INDEX {name}_key ON {name} (contract_id, time)")
+        first, last = (f"(array_agg({{}} ORDER BY time{order}))[1]" for order in ("", " DESC"))
+        for name, asked in _summaries(table, buckets, first, last):
+            do(connection, f"CREATE MATERIALIZED VIEW {name} AS {asked} WITH DATA")
+            do(connection, f"CREATE UNIQUE INDEX {name}_key ON {name} (contract_id, time)")
 
     def admit(self, connection: Connection, table: RowTable, month: Month) -> None:
         """Make the month's partition, if it is not there."""
@@ -179,7 +160,6 @@ class Hypertables:
 
     def make(self, connection: Connection, table: RowTable, tz: str) -> None:
         """Make a compressed hypertable and its continuous aggregates."""
-        quarters, days = table.summaries
         do(connection, table.ddl)
         do(
             connection,
@@ -191,28 +171,13 @@ class Hypertables:
             f"ALTER TABLE {table.name} SET (timescaledb.compress, timescaledb.compress_segmentby "
             "= 'contract_id', timescaledb.compress_orderby = 'time')",
         )
-        bucket = f"time_bucket('{_QUARTER}', time)"
-        self._aggregate(connection, table, quarters, table.name, bucket, ["price"] * 4)
-        bucket = f"time_bucket('1 day', time, '{tz}')"
-        self._aggregate(connection, table, days, quarters, bucket, ["open", "high", "low", "close"])
-
-    def _aggregate(
-        self,
-        connection: Connection,
-        table: RowTable,
-        name: str,
-        source: str,
-        bucket: str,
-        prices: Sequence[str],
-    ) -> None:
-        do(
-            connection,
-            f"CREATE MATERIALIZED VIEW {name} WITH (timescaledb.continuous, "
-            "timescaledb.materialized_only = true) AS "
-            f"SELECT contract_id, {bucket} AS time, "
-            f"{_summary(table, prices, 'first({}, time)', 'last({}, time)')} "
-            f"FROM {source} GROUP BY 1, 2 WITH NO DATA",
-        )
+        buckets = f"time_bucket('{_QUARTER}', time)", f"time_bucket('1 day', time, '{tz}')"
+        for name, asked in _summaries(table, buckets, "first({}, time)", "last({}, time)"):
+            do(
+                connection,
+                f"CREATE MATERIALIZED VIEW {name} WITH (timescaledb.continuous, "
+                f"timescaledb.materialized_only = true) AS {asked} WITH NO DATA",
+            )
 
     def admit(self, connection: Connection, table: RowTable, month: Month) -> None:
         """Let rows be compressed as they come, and compressed ones be replaced.
@@ -254,18 +219,29 @@ class Hypertables:
 LAYOUTS: dict[str, Layout] = {each.name: each for each in (Hypertables(), Partitions())}
 
 
-def _summary(table: RowTable, prices: Sequence[str], first: str, last: str) -> str:
-    """Columns of a summary: of rows (four times their price), or of another summary."""
-    opened, high, low, close = prices
-    columns = [
-        f"{first.format(opened)} AS open",
-        f"max({high}) AS high",
-        f"min({low}) AS low",
-        f"{last.format(close)} AS close",
-    ]
-    if table.traded:
-        columns += ["sum(volume)::bigint AS volume", f"{last.format('oi')} AS oi"]
-    return ", ".join(columns)
+def _summaries(
+    table: RowTable, buckets: tuple[str, str], first: str, last: str
+) -> Iterator[tuple[str, str]]:
+    """Yield the names of a table's summaries and the questions that they answer.
+
+    Quarters of an hour are made of rows, four times their price; days are made of the quarters.
+    """
+    sources = (table.name, ["price"] * 4), (table.summaries[0], ["open", "high", "low", "close"])
+    for name, bucket, (source, prices) in zip(table.summaries, buckets, sources, strict=True):
+        opened, high, low, close = prices
+        columns = [
+            f"{first.format(opened)} AS open",
+            f"max({high}) AS high",
+            f"min({low}) AS low",
+            f"{last.format(close)} AS close",
+        ]
+        if table.traded:
+            columns += ["sum(volume)::bigint AS volume", f"{last.format('oi')} AS oi"]
+        yield (
+            name,
+            f"SELECT contract_id, {bucket} AS time, {', '.join(columns)} "
+            f"FROM {source} GROUP BY 1, 2",
+        )
 
 
 def do(connection: Connection, statement: str) -> None:

@@ -46,6 +46,7 @@ RULES: dict[str, str] = {
     "price-too-large": "a price is larger than the store can hold",
     "no-schedule": "no sourced session hours for that date",
     "no-session": "the date is no trading day",
+    "future": "the date is after today: nobody knows a price of it",
     "before-open": "the bar starts before the session opens",
     "at-close": "the bar starts when the session ends: nothing could trade in it",
     "after-close": "the bar starts after the session has ended",
@@ -141,7 +142,8 @@ RULES: dict[str, str] = {
     "missing-session": "a trading day inside the file's dates without a row of the index",
     "looks-end-stamped": "the day has no first bar but one at its close: stamps may be bar ends "
     '(then import with stamp="end")',
-    "day-first": "dates fit both day-month and month-day; read as day-month",
+    "day-first": "dates fit both day-month and month-day; read as day-month "
+    '(dates="month-first" reads them the other way, dates="day-first" says that it is right)',
     "replaced": "the store had that bar; this file's stands now",
     "tick-known": "the store had that tick",
     "close-known": "the store had the same official close of that day",
@@ -217,6 +219,11 @@ class QualityReport:
         How many files this reports on: of a folder or an archive, all that were stored.
     refused
         Files of a folder or an archive of which nothing was stored, each with the reason.
+    forgotten
+        What was taken out of the store since then that it may have brought: it can be repeated.
+    judged
+        What was counted to tell the length of bars, and lots from units: the files of a folder
+        that are too thin to tell it by themselves are judged by it.
 
     Examples
     --------
@@ -244,6 +251,8 @@ class QualityReport:
     remarks: list[str] = field(default_factory=list)
     files: int = 1
     refused: dict[str, str] = field(default_factory=dict)
+    forgotten: list[str] = field(default_factory=list)
+    judged: dict[str, list[int]] = field(default_factory=dict, compare=False, repr=False)
 
     aside: list[Aside] = field(default_factory=list, compare=False, repr=False)
     _kept: dict[str, int] = field(default_factory=dict, compare=False, repr=False)
@@ -396,6 +405,9 @@ class QualityReport:
             head += f" in {_counted(self.contracts, 'contract')}, {self.start} to {self.end}"
         return head
 
+    def _said(self) -> list[str]:
+        return self.remarks + [f"forgotten since: {what}" for what in self.forgotten]
+
     def _refusals(self) -> list[str]:
         """Say of the first files refused why."""
         first = list(self.refused.items())[:SAMPLES]
@@ -410,7 +422,7 @@ class QualityReport:
         for f in self.findings:
             lines.append(f"  {f.dealt:<11}  {f.rows:>{width},}  {f.rule}: {RULES.get(f.rule, '')}")
             lines += [" " * (17 + width) + s for s in f.samples[:3]]
-        lines += [f"  {remark}" for remark in self.remarks]
+        lines += [f"  {remark}" for remark in self._said()]
         return "\n".join(lines + [f"  {refusal}" for refusal in self._refusals()])
 
     def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
@@ -428,7 +440,7 @@ class QualityReport:
             + "</td></tr>"
             for f in self.findings
         )
-        notes = "".join(f"<div>{html.escape(r)}</div>" for r in self.remarks)
+        notes = "".join(f"<div>{html.escape(r)}</div>" for r in self._said())
         for refusal in self._refusals():
             notes += f"<div><b>refused</b>{html.escape(refusal.removeprefix('refused'))}</div>"
         symbols = ", ".join(f"{html.escape(k)} {v:,}" for k, v in self.symbols.items())

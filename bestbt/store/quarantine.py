@@ -32,6 +32,7 @@ _IMPORTS: Any = Import.__table__
 _PRICES = ("open", "high", "low", "close")
 _NUMBERS = (*_PRICES, "volume", "oi", "bid", "ask")
 _TERMS = ("asset", "symbol", "expiry", "strike", "right", "lot", "tick", "scale", "exchange")
+_TICKS = ("depth ticks", "gdfl-seconds", "truedata-seconds")
 _TEXT = 1000  # characters of a row's text
 _MANY = 500  # ids in one statement
 
@@ -138,7 +139,7 @@ def pending(
     UsageError
         If a number is that of no row.
     """
-    asked = select(_TABLE, _IMPORTS.c.file_name).join(
+    asked = select(_TABLE, _IMPORTS.c.file_name, _IMPORTS.c.format).join(
         _IMPORTS, _TABLE.c.import_id == _IMPORTS.c.import_id
     )
     if reason is not None:
@@ -174,6 +175,9 @@ def sheets(waiting: Sequence[Mapping[str, Any]], report: QualityReport) -> list[
         parsed = row["parsed"]
         if parsed is None or any(parsed.get(name) is None for name in _PRICES):
             report.add("quarantined", row["reason"], row["rows"], [row["text"]])
+            remark = _instead(row)
+            if remark not in report.remarks:
+                report.remarks.append(remark)
         else:
             steps.setdefault(parsed["step"], []).append(row)
 
@@ -209,6 +213,15 @@ def sheets(waiting: Sequence[Mapping[str, Any]], report: QualityReport) -> list[
             )
         )
     return made
+
+
+def _instead(row: Mapping[str, Any]) -> str:
+    """Say what can be done for a row that has no bar to be stored."""
+    if row["format"].startswith("chain snapshots") and row["rows"] > 1:
+        return "whole pages cannot be taken back: import such a page in a folder of its own"
+    if any(name in row["format"] for name in _TICKS):
+        return "ticks cannot be taken back: mend the file and import it, what is stored stays once"
+    return "rows without prices cannot be taken back: mend the file and import it"
 
 
 def mark(connection: Connection, ids: Sequence[int]) -> None:

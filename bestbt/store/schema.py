@@ -24,6 +24,7 @@ from typing import Any
 from sqlalchemy import (
     JSON,
     BigInteger,
+    Column,
     Double,
     ForeignKey,
     Index,
@@ -186,6 +187,34 @@ class EquityContract(_Contract):
     __table_args__ = (UniqueConstraint("symbol", "exchange"),)
 
 
+# --- what segments and ticks have in common -----------------------------------------------------
+
+
+class _OfContract:
+    """The contract that a row belongs to, of the kind that its table is named after."""
+
+    __tablename__: str
+
+    @declared_attr
+    def contract_id(cls) -> Mapped[int]:
+        """Return the contract it belongs to."""
+        kind = cls.__tablename__.partition("_")[0]
+        return mapped_column(ForeignKey(f"{kind}_contract.contract_id"), primary_key=True)
+
+
+class _Quotes:
+    """What an index lacks: volume, open interest and quotes, where the source had them."""
+
+    volume_crc: Mapped[int | None] = mapped_column(BigInteger)
+    oi_crc: Mapped[int | None] = mapped_column(BigInteger)
+    bid_crc: Mapped[int | None] = mapped_column(BigInteger)
+    ask_crc: Mapped[int | None] = mapped_column(BigInteger)
+    volume: Mapped[bytes | None]
+    oi: Mapped[bytes | None]
+    bid: Mapped[bytes | None]
+    ask: Mapped[bytes | None]
+
+
 # --- price segments ----------------------------------------------------------------------------
 
 
@@ -211,60 +240,28 @@ class _Segment(Base):
     live: Mapped[bytes]  # one bit a bar
 
 
-class _QuotedSegment(_Segment):
-    __abstract__ = True
-    volume_crc: Mapped[int | None] = mapped_column(BigInteger)
-    oi_crc: Mapped[int | None] = mapped_column(BigInteger)
-    bid_crc: Mapped[int | None] = mapped_column(BigInteger)
-    ask_crc: Mapped[int | None] = mapped_column(BigInteger)
-    volume: Mapped[bytes | None]
-    oi: Mapped[bytes | None]
-    bid: Mapped[bytes | None]
-    ask: Mapped[bytes | None]
-
-
-class OptionsSegment(_QuotedSegment):
+class OptionsSegment(_OfContract, _Quotes, _Segment):
     """A month of an option."""
 
     __tablename__ = "options_segment"
 
-    @declared_attr
-    def contract_id(cls) -> Mapped[int]:
-        """Return the contract it belongs to."""
-        return mapped_column(ForeignKey("options_contract.contract_id"), primary_key=True)
 
-
-class FuturesSegment(_QuotedSegment):
+class FuturesSegment(_OfContract, _Quotes, _Segment):
     """A month of a future."""
 
     __tablename__ = "futures_segment"
 
-    @declared_attr
-    def contract_id(cls) -> Mapped[int]:
-        """Return the contract it belongs to."""
-        return mapped_column(ForeignKey("futures_contract.contract_id"), primary_key=True)
 
-
-class EquitySegment(_QuotedSegment):
+class EquitySegment(_OfContract, _Quotes, _Segment):
     """A month of a share."""
 
     __tablename__ = "equity_segment"
 
-    @declared_attr
-    def contract_id(cls) -> Mapped[int]:
-        """Return the contract it belongs to."""
-        return mapped_column(ForeignKey("equity_contract.contract_id"), primary_key=True)
 
-
-class IndexSegment(_Segment):
+class IndexSegment(_OfContract, _Segment):
     """A month of an index."""
 
     __tablename__ = "index_segment"
-
-    @declared_attr
-    def contract_id(cls) -> Mapped[int]:
-        """Return the contract it belongs to."""
-        return mapped_column(ForeignKey("index_contract.contract_id"), primary_key=True)
 
 
 # --- ticks -------------------------------------------------------------------------------------
@@ -286,61 +283,33 @@ class _Ticks(Base):
     price: Mapped[bytes]  # int32; 0 where nothing was traded yet that day
 
 
-class _QuotedTicks(_Ticks):
+class _CountedTicks(_Quotes, _Ticks):
     __abstract__ = True
     totals: Mapped[bool]  # whether volume is the day's so far, or each tick's own
-    volume_crc: Mapped[int | None] = mapped_column(BigInteger)
-    oi_crc: Mapped[int | None] = mapped_column(BigInteger)
-    bid_crc: Mapped[int | None] = mapped_column(BigInteger)
-    ask_crc: Mapped[int | None] = mapped_column(BigInteger)
-    volume: Mapped[bytes | None]
-    oi: Mapped[bytes | None]
-    bid: Mapped[bytes | None]
-    ask: Mapped[bytes | None]
 
 
-class OptionsTicks(_QuotedTicks):
+class OptionsTicks(_OfContract, _CountedTicks):
     """A day of an option."""
 
     __tablename__ = "options_ticks"
 
-    @declared_attr
-    def contract_id(cls) -> Mapped[int]:
-        """Return the contract it belongs to."""
-        return mapped_column(ForeignKey("options_contract.contract_id"), primary_key=True)
 
-
-class FuturesTicks(_QuotedTicks):
+class FuturesTicks(_OfContract, _CountedTicks):
     """A day of a future."""
 
     __tablename__ = "futures_ticks"
 
-    @declared_attr
-    def contract_id(cls) -> Mapped[int]:
-        """Return the contract it belongs to."""
-        return mapped_column(ForeignKey("futures_contract.contract_id"), primary_key=True)
 
-
-class EquityTicks(_QuotedTicks):
+class EquityTicks(_OfContract, _CountedTicks):
     """A day of a share."""
 
     __tablename__ = "equity_ticks"
 
-    @declared_attr
-    def contract_id(cls) -> Mapped[int]:
-        """Return the contract it belongs to."""
-        return mapped_column(ForeignKey("equity_contract.contract_id"), primary_key=True)
 
-
-class IndexTicks(_Ticks):
+class IndexTicks(_OfContract, _Ticks):
     """A day of an index."""
 
     __tablename__ = "index_ticks"
-
-    @declared_attr
-    def contract_id(cls) -> Mapped[int]:
-        """Return the contract it belongs to."""
-        return mapped_column(ForeignKey("index_contract.contract_id"), primary_key=True)
 
 
 class IndexClose(Base):
@@ -538,6 +507,11 @@ class Kind:
     segments: Table
     ticks: Table
     hours: str
+
+    @property
+    def symbol(self) -> Column[str]:
+        """The column of its contracts that has their symbol, or that of their underlying."""
+        return self.contracts.c["index" if "index" in self.contracts.c else "symbol"]
 
     @property
     def blobs(self) -> tuple[str, ...]:

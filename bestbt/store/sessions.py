@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from calendar import monthrange
 from collections.abc import Sequence
 from datetime import date, datetime, timedelta
@@ -26,6 +27,7 @@ __all__ = [
     "local_midnight",
     "outside",
     "reason_outside",
+    "today",
 ]
 
 _I64 = npt.NDArray[np.int64]
@@ -63,6 +65,11 @@ def local_midnight(time: Ns, tz: str) -> Ns:
 def _offset(time: Ns, tz: str) -> Ns:
     away = datetime.fromtimestamp(time // SECOND, ZoneInfo(tz)).utcoffset() or timedelta()
     return int(away.total_seconds()) * SECOND
+
+
+def today(tz: str) -> int:
+    """Return the exchange's local date, as days since 1970."""
+    return int(local_days(np.array([time.time_ns()]), tz)[0])
 
 
 class Calendar:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +14,7 @@ from bestbt.engine.ports import ContractSpec
 from bestbt.store.quality import QualityReport
 from bestbt.units import Ns
 
-__all__ = ["Rows", "Sheet", "Units"]
+__all__ = ["Columns", "Rows", "Seen", "Sheet", "Units"]
 
 _I64 = npt.NDArray[np.int64]
 _F64 = npt.NDArray[np.float64]
@@ -22,8 +22,29 @@ _F64 = npt.NDArray[np.float64]
 Units: TypeAlias = Literal["lots", "units"]
 
 
+class Seen(NamedTuple):
+    """Numbers of a column that may count lots: all, whole lots among them, and small ones."""
+
+    numbers: int = 0
+    whole: int = 0
+    small: int = 0
+
+
+class Columns:
+    """Columns of one length, in the slots of a class that is made of this one; None is none."""
+
+    __slots__: tuple[str, ...] = ()
+
+    def keep(self, mask: npt.NDArray[Any]) -> None:
+        """Drop the rows outside a mask, or put them in an order."""
+        for name in self.__slots__:
+            values = getattr(self, name)
+            if values is not None:
+                setattr(self, name, values[mask])
+
+
 @dataclass(slots=True)
-class Rows:
+class Rows(Columns):
     """Rows of a file as columns, and the contract of each (`specs[code]`)."""
 
     line: _I64
@@ -40,13 +61,6 @@ class Rows:
     admitted: npt.NDArray[Any] | None = (
         None  # what a person took out of quarantine: not judged again
     )
-
-    def keep(self, mask: npt.NDArray[Any]) -> None:
-        """Drop the rows outside a mask, or put them in an order."""
-        for name in self.__slots__:
-            values = getattr(self, name)
-            if values is not None:
-                setattr(self, name, values[mask])
 
 
 @dataclass(slots=True)
@@ -69,4 +83,7 @@ class Sheet:
     volume_in: Units | None = None
     oi_in: Units | None = None
     official: bool = False
+    # Of a file with too few rows to show how long its bars are: what all of them lie apart, in ns.
+    thin: Ns | None = None
+    beside: dict[str, Seen] = field(default_factory=dict)  # of all files of its folder
     admitted: pd.DataFrame | None = None  # see `quarantine.admitted`

@@ -6,6 +6,7 @@ import hashlib
 import os
 import threading
 import weakref
+from calendar import monthrange
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -33,6 +34,7 @@ from bestbt.store.copying import copy
 from bestbt.store.dialects import connect, locate, read, shown, writing
 from bestbt.store.export import write_export
 from bestbt.store.feed import Plan, StoreFeed, check_step, on_grid, plan, union_sessions
+from bestbt.store.forgetting import forget
 from bestbt.store.intake import How, Intake, units_of
 from bestbt.store.mirror import Mirrored, drop_mirror, mirror
 from bestbt.store.plans import allowed_memory, parse_loading
@@ -224,9 +226,11 @@ class Store:
             no doubt); `again=True` imports a file that was imported before; `check_level=False`
             stores an index whose level is far from what is stored of it; `day="2025-11-14"` says of
             which day a market activity report is; `tz="UTC"` says whose clock the times show
-            (default: the exchange's, or what the file says); `volume="lots"` and `oi="lots"` say
-            that these are counted in lots (`"units"`: that they are not, whatever they look like);
-            `volumes="total"` or `"each"` says of ticks what their volume is (default: seen).
+            (default: the exchange's, or what the file says); `dates="month-first"` (or
+            `"day-first"`) how dates are read that can be read in both ways; `volume="lots"` and
+            `oi="lots"` say that these are counted in lots (`"units"`: that they are not, whatever
+            they look like); `volumes="total"` or `"each"` says of ticks what their volume is
+            (default: seen).
             A vendor's format may have others: see "Importing your data" in the documentation.
 
         Returns
@@ -260,6 +264,7 @@ class Store:
         stamp: str = "start",
         bar: str | None = None,
         *,
+        dates: str | None = None,
         again: bool = False,
         check_level: bool = True,
         official_closes: bool = True,
@@ -282,6 +287,8 @@ class Store:
             `"start"` or `"end"`: what of its bar a time names.
         bar
             Length of a bar, such as `"5min"`; default: seen from the rows.
+        dates
+            `"day-first"` or `"month-first"`: how dates are read that can be read in both ways.
         again
             Import what was imported before: the same values with the same arguments.
         check_level
@@ -310,7 +317,7 @@ class Store:
         >>> store.close()
         """
         how = How(symbol=symbol, again=again, check_level=check_level)
-        return self._intake.frame(frame, name, how, columns, stamp, bar, official_closes)
+        return self._intake.frame(frame, name, how, columns, stamp, bar, dates, official_closes)
 
     def imports(self) -> pd.DataFrame:
         """Return imported files, oldest first, each with its quality report."""
@@ -374,7 +381,8 @@ class Store:
 
         They are live and traded like any other, marked in `quarantine()`, and no later import
         judges them again. A row without prices, or on no bar of a session, stays where it is. Of
-        several rows of one bar the last in the file is stored, and all are marked.
+        several rows of one bar the last in the file is stored, and all are marked. Ticks and
+        whole pages of a chain stay too, and the report says what to do instead.
 
         Parameters
         ----------
@@ -587,7 +595,10 @@ class Store:
         derivatives: bool = True,
         progress: Progress = True,
     ) -> int:
-        """Write prices to a Parquet file, one row a live bar; `import_file` reads it back.
+        """Write bars and ticks to a Parquet file, a row each; `import_file` reads it back.
+
+        Of a symbol or contract that has both, both are in the file: a tick is a row whose `bar` is
+        `"tick"`.
 
         Parameters
         ----------
@@ -599,8 +610,9 @@ class Store:
         start, end
             Days, both included; default: all that is stored.
         bar
-            Length of the bars written, a multiple of those stored; default: as they are stored.
-            Imported again, these give the same prices, byte for byte; longer ones do not.
+            Length of the bars written, a multiple of those stored; where a contract has ticks, they
+            are made of these, as a run makes them. Default: bars and ticks as they are stored.
+            Imported again, these give the same prices, byte for byte; others do not.
         derivatives
             Whether to write the futures and options of a symbol too.
         progress
@@ -609,14 +621,14 @@ class Store:
         Returns
         -------
         int
-            How many bars were written.
+            How many rows were written: bars and ticks.
 
         Raises
         ------
         ContractNotFound
             Nothing of that name is stored.
         DataGap
-            No bar lies in the range, or those stored are longer than *bar*.
+            Nothing lies in the range, or the bars stored are longer than *bar*.
 
         Examples
         --------
@@ -630,6 +642,74 @@ class Store:
         2
         >>> store.close()
         """
+        contracts = self._with_derivatives(symbol, derivatives)
+        outer = [self._outer(c) for c in contracts if c.first is not None]
+        first = _day(start) if start is not None else min(a for a, _ in outer)
+        last = _day(end) if end is not None else max(b for _, b in outer)
+        step = None if bar is None else duration(bar)
+        file = Path(path).expanduser()
+        with telling(progress, file.name, " contracts") as tell:
+            return write_export(self._reader, contracts, file, first, last, step, _bar, tell)
+
+    def forget(
+        self, symbol: str, first: Day, last: Day | None = None, *, derivatives: bool = False
+    ) -> int:
+        """Take whole months of bars and ticks out of the store.
+
+        What several files brought is merged, so that a file cannot be taken out again, but a
+        contract's month can. Its rows in quarantine go too, and the files that may have brought it
+        can be imported once more, without *again*; the record of an import goes if nothing that
+        it brought is left. Official closes and settlement prices stay: a new import replaces them.
+
+        Parameters
+        ----------
+        symbol
+            An index or equity; or one contract, such as `NIFTY 2024-02-29 22000 CE`.
+        first, last
+            Months as ``"2024-02"``, or days in them; both included. Default: one month.
+        derivatives
+            Whether to take out the futures and options of a symbol too.
+
+        Returns
+        -------
+        int
+            How many bars and ticks went.
+
+        Raises
+        ------
+        ContractNotFound
+            Nothing of that name is stored.
+        DataGap
+            Nothing of it is stored in those months.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> store = Store.open(Path(tempfile.mkdtemp()) / "prices.sqlite")
+        >>> times = pd.date_range("2024-01-01 09:15", periods=2, freq="min")
+        >>> prices = {"open": [1.0, 2.0], "high": [2.0, 3.0], "low": 1.0, "close": [2.0, 3.0]}
+        >>> _ = store.import_frame(pd.DataFrame(prices, index=times), symbol="NIFTY")
+        >>> store.forget("NIFTY", "2024-01"), store.is_empty
+        (2, True)
+        >>> store.close()
+        """
+        contracts = self._with_derivatives(symbol, derivatives)
+        start = _month(first)
+        end = start if last is None else _month(last)
+        if end < start:
+            raise UsageError(f"The months {first} to {last} end before they start; exchange them.")
+        until = end.replace(day=monthrange(end.year, end.month)[1])
+        with writing(self.engine).begin() as connection:
+            gone = forget(connection, contracts, start, until, self.market.tz)
+        if not gone:
+            raise DataGap(
+                f"Nothing of {symbol} is stored from {start} to {until}; `store.coverage()` shows "
+                "what is."
+            )
+        return gone
+
+    def _with_derivatives(self, symbol: str, derivatives: bool) -> list[Stored]:
+        """Return what a name means and, of an index or equity, its futures and options too."""
         try:
             contracts = [self._find(symbol)]
         except ContractNotFound:
@@ -640,13 +720,7 @@ class Store:
         if spot.expiry is None and derivatives:
             for asset in ("future", "option"):
                 contracts += self._reader.contracts(asset, spot.symbol)
-        outer = [self._outer(c) for c in contracts if c.first is not None]
-        first = _day(start) if start is not None else min(a for a, _ in outer)
-        last = _day(end) if end is not None else max(b for _, b in outer)
-        step = None if bar is None else duration(bar)
-        file = Path(path).expanduser()
-        with telling(progress, file.name, " contracts") as tell:
-            return write_export(self._reader, contracts, file, first, last, step, _bar, tell)
+        return contracts
 
     def _find(self, text: str) -> Stored:
         found = self._reader.spot(text)
@@ -862,6 +936,13 @@ def _day(value: Day) -> date:
         return date.fromisoformat(value)
     except (TypeError, ValueError):
         raise UsageError(f"{value!r} is no day; write it as '2024-01-31'.") from None
+
+
+def _month(value: Day) -> date:
+    """Return the first day of a month, given as it or as a day in it."""
+    if isinstance(value, str) and len(value) == len("2024-01"):
+        value = f"{value}-01"
+    return _day(value).replace(day=1)
 
 
 def _bar(step: Ns) -> str:

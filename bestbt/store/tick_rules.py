@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import Any, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +22,8 @@ from bestbt.engine.ports import ContractSpec
 from bestbt.store.quality import QualityReport
 from bestbt.store.sanitise import Calendar, local_days, reason_outside
 from bestbt.store.schema import KINDS
+from bestbt.store.sessions import today
+from bestbt.store.sheet import Columns
 from bestbt.store.ticks import Ticks, checked_ticks
 from bestbt.units import DAY
 
@@ -43,7 +45,7 @@ _FALLS = 0.05  # share of changes that are falls, up to which it is the day's so
 
 
 @dataclass(slots=True)
-class TickRows:
+class TickRows(Columns):
     """Rows of a file as columns, and the contract of each (`specs[code]`)."""
 
     line: _I64
@@ -55,13 +57,6 @@ class TickRows:
     bid: _F64 | None
     ask: _F64 | None
     rest: _I64 | None = None  # a number for all that is not stored: rows differ if theirs does
-
-    def keep(self, mask: npt.NDArray[Any]) -> None:
-        """Drop the rows outside a mask, or put them in an order."""
-        for name in self.__slots__:
-            values = getattr(self, name)
-            if values is not None:
-                setattr(self, name, values[mask])
 
 
 @dataclass(slots=True)
@@ -168,6 +163,7 @@ def _sessions(
     quarantine: _Rule,
 ) -> None:
     """Set aside what lies outside the sessions, and say why."""
+    quarantine("future", local_days(rows.time, calendar.market.tz) > today(calendar.market.tz))
     days = local_days(rows.time, calendar.market.tz)
     expires = np.array([(s.expiry or date.max).toordinal() - _EPOCH for s in specs], dtype=np.int64)
     hours_of = np.array([KINDS[s.asset].hours for s in specs], dtype="U20")[rows.code]

@@ -38,11 +38,12 @@ _Ints = npt.NDArray[np.integer]
 
 
 def earlier_import(connection: Connection, sha256: str | None) -> Ns | None:
-    """Return when a file of that content was imported; None if never."""
+    """Return when a file of that content was imported; None if never, or partly forgotten since."""
     if sha256 is None:
         return None
-    asked = select(Import.imported_at).where(Import.sha256 == sha256)
-    return connection.execute(asked.order_by(Import.import_id.desc())).scalar()
+    asked = select(Import.imported_at, Import.report).where(Import.sha256 == sha256)
+    row = connection.execute(asked.order_by(Import.import_id.desc())).first()
+    return None if row is None or row.report.get("forgotten") else row.imported_at
 
 
 class _Known:
@@ -329,7 +330,8 @@ class Importing:
             raise UsageError(
                 f"{spec} in {month} is stored in bars of {segment.step / 1e9:g} s; bars of "
                 f"{step / 1e9:g} s cannot join them. If these are of that length too, say so "
-                "(bar=); else use another store for them."
+                "(bar=); if the stored ones are wrong, take them out "
+                f'(`bestbt store forget "{spec}" {month}`); else use another store for these.'
             )
         merged = merge(segment.bars(), bars)
         self.replaced += int(row["live_bars"]) + len(bars) - len(merged)
@@ -431,9 +433,8 @@ def _table(row: Any) -> Any:
 
 
 def _columns(kind: Kind, spec: ContractSpec) -> dict[str, Any]:
-    name = "index" if "index" in kind.contracts.c else "symbol"
     row = {
-        name: spec.symbol,
+        kind.symbol.name: spec.symbol,
         "exchange": spec.exchange,
         "lot_size": spec.lot,
         "tick_size": spec.tick,

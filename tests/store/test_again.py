@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from bestbt.errors import UsageError
+from bestbt.errors import ImportRefused, UsageError
 from bestbt.store.store import Store
 
 BARS = "date,time,open,high,low,close\n20240605,09:15,22000,22010,21990,22005\n"
@@ -104,3 +104,33 @@ def test_an_option_that_cannot_be_read_is_no_index_and_no_future(
     report = store.import_file(put(tmp_path, text), progress=False)
     assert report.quarantined == {"unreadable-symbol": 1}
     assert report.symbols == {"NIFTY index": 1, "NIFTY future": 1, "NIFTY option": 1}
+
+
+@pytest.mark.parametrize("together", [True, False])
+def test_dates_with_the_month_first(store: Store, tmp_path: Path, together: bool) -> None:
+    """The 2nd of May and the 5th of February 2024 are both days of trading."""
+    when = "05/02/2024 {}" if together else "05/02/2024,{}"
+    head = "symbol,datetime" if together else "symbol,date,time"
+    rows = [f"NIFTY,{when.format(t)},9,9,9,9" for t in ("09:15", "09:16")]
+    file = tmp_path / "a.csv"
+    file.write_text("\n".join([f"{head},open,high,low,close", *rows, ""]))
+    report = store.import_file(file, progress=False)
+    assert 'dates="month-first" reads them the other way' in str(report)
+    assert str(store.bounds("NIFTY")[0]) == "2024-02-05"
+    other = store.import_file(file, dates="month-first", check_level=False, progress=False)
+    assert (other.stored, "day-first" in other.noted) == (2, False)
+    assert str(store.bounds("NIFTY")[1]) == "2024-05-02"
+    told = store.import_file(file, dates="day-first", progress=False)
+    assert told.noted.keys() == {"replaced", "short-session"}
+    with pytest.raises(ImportRefused, match='it is "day-first" or "month-first"'):
+        store.import_file(file, dates="us", progress=False)
+
+
+def test_daily_candles_of_a_frame_with_the_month_first(store: Store) -> None:
+    prices = dict.fromkeys(("open", "high", "low", "close"), 9.0)
+    frame = pd.DataFrame({"date": ["06/12/2024", "06/13/2024"], **prices})
+    assert store.import_frame(frame, symbol="NIFTY", dates="month-first").stored == 2
+    report = store.import_frame(frame, symbol="NIFTY", dates="day-first")
+    assert (report.stored, report.quarantined) == (1, {"unreadable-time": 1})
+    found = store.prices("NIFTY", bar="1d").index
+    assert [str(day.date()) for day in found] == ["2024-06-12", "2024-06-13", "2024-12-06"]

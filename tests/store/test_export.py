@@ -20,10 +20,11 @@ from bestbt.errors import ContractNotFound, DataGap, ImportRefused, UsageError
 from bestbt.markets.demo import write_demo
 from bestbt.markets.india import INDIA
 from bestbt.store.store import Store
-from bestbt.units import MINUTE
+from bestbt.units import MINUTE, SECOND
 
 FIRST, LAST = date(2024, 1, 30), date(2024, 2, 2)  # the turn of a month: segments are of months
 CALL = "NIFTY 2024-02-01 21600 CE"
+CALL_TICKED = "NIFTY 2024-02-29 21600 CE"
 
 
 @pytest.fixture(scope="module")
@@ -98,6 +99,82 @@ def test_every_column_and_order_comes_back(store: Store, tmp_path: Path) -> None
         opened.close()
 
 
+@pytest.fixture
+def ticked(tmp_path: Path) -> Iterator[Store]:
+    """Bars of an index and its call; ticks of both, of two days and of either kind of volume."""
+    opened = Store.open(tmp_path / "ticked.sqlite")
+    draw = np.random.default_rng(3)
+    index = ContractSpec("index", "NIFTY")
+    call, put = (
+        ContractSpec("option", "NIFTY", date(2024, 2, 29), 21_600.0, right, lot=50)
+        for right in ("CE", "PE")
+    )
+    days = INDIA.sessions(date(2024, 1, 31), date(2024, 2, 1), "derivatives")
+    with opened.importing("by hand") as tx:
+        starts = np.array([s.open + i * MINUTE for s in days for i in range(0, 375, 25)])
+        for spec in (index, call):
+            points = draw.integers(9_000, 9_900, (len(starts), 1)).repeat(4, axis=1)
+            tx.write(spec, starts, points.astype(np.int32).ravel(), step=5 * MINUTE)
+        for number, day in enumerate(days):
+            times = day.open + np.sort(draw.integers(0, 300, 90)) * SECOND  # several at a time
+            price = draw.integers(9_000, 9_050, 90) * (np.arange(90) > 4)  # none traded at first
+            volume = np.cumsum(draw.integers(0, 2, 90) * 50)
+            quotes = price + 9_000, np.where(draw.random(90) < 0.3, 0, price + 9_100)
+            tx.write_ticks(index, times, draw.integers(9_000, 9_050, 90))
+            for spec in (call, put):
+                totals = spec.right == "CE"
+                counted = volume if totals else np.diff(volume, prepend=0)
+                rest = (None, None, None) if number else (volume, *quotes)
+                tx.write_ticks(spec, times, price, counted, *rest, totals=totals)
+    yield opened
+    opened.close()
+
+
+def test_ticks_come_back_beside_bars(store: Store, ticked: Store, tmp_path: Path) -> None:
+    file = tmp_path / "nifty.parquet"
+    count = ticked.export("NIFTY", file, progress=False)
+    known = ticked.coverage()
+    assert count == known["rows"].sum() == 2 * 30 + 6 * 90
+    assert set(known["bar"]) == {"tick", "5min"}
+    report = store.import_file(file, progress=False)
+    assert (report.rows, report.stored, report.contracts) == (count, count, 3)
+    assert report.balanced
+    pd.testing.assert_frame_equal(store.coverage(), known)
+    assert same(store, ticked)
+    for name in ("NIFTY", CALL_TICKED, CALL_TICKED.replace("CE", "PE")):
+        wanted = ticked.prices(name, bar=None)
+        pd.testing.assert_frame_equal(store.prices(name, bar=None), wanted)
+    again = store.import_file(file, again=True, progress=False)
+    assert again.noted == {"replaced": 60, "tick-known": 540}
+    assert same(store, ticked)
+
+
+def test_a_row_of_a_tick_can_be_read_by_itself(ticked: Store, tmp_path: Path) -> None:
+    file = tmp_path / "call.parquet"
+    ticked.export(CALL_TICKED, file, "2024-02-01", "2024-02-01", progress=False)
+    frame = pd.read_parquet(file)
+    ticks = frame[frame["bar"] == "tick"].set_index("time")
+    wanted = ticked.prices(CALL_TICKED, "2024-02-01", "2024-02-01", bar=None)
+    assert len(ticks) == len(wanted) == 90
+    assert ticks["totals"].all()
+    np.testing.assert_array_equal(ticks["close"], wanted["price"])
+    assert ticks[["open", "high", "low", "high_first"]].isna().all(axis=None)
+    assert ticks["volume"].diff().iloc[1:].tolist() == wanted["volume"].iloc[1:].tolist()
+    assert frame["totals"].isna().sum() == len(frame) - 90
+
+
+def test_longer_bars_are_made_of_ticks_too(store: Store, ticked: Store, tmp_path: Path) -> None:
+    """As a run sees them: where there are ticks, in place of stored bars."""
+    file = tmp_path / "slow.parquet"
+    ticked.export("NIFTY", file, bar="15min", progress=False)
+    store.import_file(file, progress=False)
+    for name in ("NIFTY", CALL_TICKED, CALL_TICKED.replace("CE", "PE")):
+        wanted = ticked.prices(name, bar="15min")
+        assert len(wanted) > 0
+        pd.testing.assert_frame_equal(store.prices(name, bar="15min"), wanted)
+    assert set(store.coverage()["bar"]) == {"15min"}
+
+
 def test_settlement_prices_come_back(store: Store, tmp_path: Path) -> None:
     """Of a future that has bars, and of one that has none yet."""
     one = Store.open(tmp_path / "a.sqlite")
@@ -156,9 +233,9 @@ def test_a_file_that_others_wrote_again_is_read_as_any_other(
 
 def test_what_cannot_be_written_leaves_nothing(demo: Store, tmp_path: Path) -> None:
     file = tmp_path / "a.parquet"
-    with pytest.raises(DataGap, match="No bar of NIFTY lies from 2020-01-01 to 2020-02-01"):
+    with pytest.raises(DataGap, match="No bar or tick of NIFTY lies from 2020-01-01 to 2020-02-01"):
         demo.export("NIFTY", file, "2020-01-01", "2020-02-01", progress=False)
-    with pytest.raises(DataGap, match="bars of 1min; bars of 30s cannot"):
+    with pytest.raises(DataGap, match="bars of 60 s on 2024-01-30; bars of 30 s cannot"):
         demo.export("NIFTY", file, bar="30s", progress=False)
     with pytest.raises(ContractNotFound, match="No 'SENSEX' in the store"):
         demo.export("SENSEX", file, progress=False)
@@ -200,7 +277,7 @@ def test_the_terminal_exports(
     verb = ["export", CALL, str(file), "--from", "2024-01-31", "--to", "2024-01-31"]
     assert main([*store, *verb]) == 0
     count = len(demo.prices(CALL, "2024-01-31", "2024-01-31"))
-    assert capsys.readouterr().out == f"{count:,} bars of {CALL} written to {file}.\n"
+    assert capsys.readouterr().out == f"{count:,} rows of {CALL} written to {file}.\n"
     assert len(pd.read_parquet(file)) == count
     assert main([*store, "export", "SENSEX", str(file)]) == 1
     assert "No 'SENSEX' in the store" in capsys.readouterr().err

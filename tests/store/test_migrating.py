@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
-from sqlalchemy import Engine, MetaData, Table, create_engine, inspect, select, text
+from sqlalchemy import Engine, MetaData, Table, create_engine, delete, inspect, select, text
 
+from bestbt.cli import main
 from bestbt.errors import UsageError
 from bestbt.store.dialects import connect, locate, writing
 from bestbt.store.migrating import migrate, upgrade
-from bestbt.store.schema import VERSION, StoreInfo
+from bestbt.store.schema import VERSION, Quarantine, StoreInfo
 from bestbt.store.store import Store
 from bestbt.store.versions import note, version_of
 from tests.postgres import Databases
+from tests.store.clean_market import clean, save
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -151,3 +155,25 @@ def test_tables_of_somebody_else_are_left_alone(nothing: str) -> None:
     with pytest.raises(UsageError, match=r"is no store, but has tables of the same names \(runs\)"):
         Store.open(nothing)
     engine.dispose()
+
+
+def test_rows_that_version_1_set_aside_come_back(
+    nothing: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It counted them, and kept none: a file that is imported once more brings them."""
+    built(nothing, 1).dispose()
+    assert main(["store", "migrate", nothing]) == 0
+    assert "is brought from version 1 to 2.\nRows that were set aside" in capsys.readouterr().out
+    table = clean(strikes=(22000,))
+    sunday = table.assign(time=table["time"] - pd.Timedelta(days=1))
+    file = save(pd.concat([sunday, table]), tmp_path / "a.csv")
+    with closing(Store.open(nothing)) as store:
+        aside = store.import_file(file, progress=False).quarantined["no-session"]
+        assert store.import_file(file, progress=False).remarks == []
+        with writing(store.engine).begin() as connection:  # as version 1 left it
+            connection.execute(delete(Quarantine))
+        [remark] = store.import_file(file, progress=False).remarks
+        assert remark.startswith(f"{aside:,} of its rows were set aside and are not in quarantine")
+        store.import_file(file, again=True, progress=False)
+        assert len(store.quarantine()) == aside
+        assert store.import_file(file, progress=False).remarks == []

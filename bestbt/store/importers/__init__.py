@@ -146,12 +146,13 @@ def frame(
     columns: Mapping[str, str] | None,
     stamp: str,
     bar: str | None,
+    dates: str | None,
     official_closes: bool,
 ) -> Sheet:
     """Read a frame of bars: of minutes, or of days where its times have no time of day."""
     table = long_bars.table_of(values, name, columns)
     if bar in ("1d", None) and daily_candles.are_days(table):
         return daily_candles.day_sheet(
-            name, table, market, symbol=symbol, official_closes=official_closes
+            name, table, market, symbol=symbol, dates=dates, official_closes=official_closes
         )
-    return bars_sheet(name, table, market, symbol=symbol, stamp=stamp, bar=bar)
+    return bars_sheet(name, table, market, symbol=symbol, stamp=stamp, bar=bar, dates=dates)

@@ -19,7 +19,7 @@ from pathlib import Path, PurePosixPath
 from bestbt.errors import ImportRefused
 from bestbt.store.importers.source import Budget, Source
 
-__all__ = ["KINDS", "Part", "Unpacker", "is_zip", "parts"]
+__all__ = ["KINDS", "Part", "Unpacker", "excel", "is_zip", "parts"]
 
 KINDS = (".csv", ".txt", ".tsv", ".json", ".parquet", ".pq", ".gz", ".zip", ".tar", ".tgz", ".xz")
 """Endings of the names of files that are tried; others in a folder or archive are left out."""
@@ -171,6 +171,14 @@ def parts(path: Path, without: Collection[Path] = ()) -> tuple[list[Part], list[
     return found, others
 
 
+def excel(name: str) -> str:
+    """Return what is said of an Excel workbook."""
+    return (
+        f"{name} is an Excel workbook; save the sheet as CSV in UTF-8, or read it yourself: "
+        "store.import_frame(pandas.read_excel(file))."
+    )
+
+
 def _of_archive(path: Path, name: str) -> tuple[list[Part], list[str]]:
     try:
         with zipfile.ZipFile(path) as archive:
@@ -180,6 +188,8 @@ def _of_archive(path: Path, name: str) -> tuple[list[Part], list[str]]:
             f"{name} cannot be read ({str(error).splitlines()[0]}); it may be cut off: get it "
             "again."
         ) from None
+    if any(info.filename.startswith("xl/workbook.") for info in infos):
+        raise ImportRefused(excel(name))
     packed = path.stat().st_size
     found: list[Part] = []
     others: list[str] = []

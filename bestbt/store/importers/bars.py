@@ -20,6 +20,7 @@ from bestbt.markets.symbols import is_continuous
 from bestbt.store.importers.columns import (
     NAT,
     NULLS,
+    ORDERS,
     Note,
     bar_length,
     coded,
@@ -87,7 +88,9 @@ def bars_sheet(
         Whose clock the times show, such as `"UTC"`, also where they name a zone; default: the
         zone named, else the exchange's.
     dates
-        Form of the vendor's dates, such as `"%d/%m/%Y"`; default: seen from the rows.
+        `"day-first"` or `"month-first"`: how dates are read that can be read in both ways; or the
+        form of a vendor's, such as `"%d/%m/%Y"`. Default: seen from the rows, the day first where
+        both fit.
     contract
         The only contract in it, with terms that a vendor told, in place of *symbol*.
 
@@ -98,6 +101,8 @@ def bars_sheet(
     """
     if stamp not in (None, "start", "end", "last-second"):
         raise ImportRefused(f'stamp={stamp!r} was given; it is "start" or "end".')
+    if dates is not None and dates not in ORDERS and "%" not in dates:
+        raise ImportRefused(f'dates={dates!r} was given; it is "day-first" or "month-first".')
     if tz is not None and tz not in available_timezones():
         raise ImportRefused(f'tz={tz!r} was given; it is a zone\'s name, such as "UTC".')
     report = QualityReport(name, table.kind, rows=len(table.line) + len(table.ragged))
@@ -123,7 +128,7 @@ def bars_sheet(
         which, names = np.zeros(len(start), dtype=np.int64), [symbol]
         repairs += _given(table, symbol, report)
     elif "symbol" in table.columns:
-        which, names = _names(table, lambda r, n, s: report.add("noted", r, n, s))
+        which, names = _names(table, lambda r, n, s: report.add("noted", r, n, s), dates)
     else:
         raise ImportRefused(
             f"{name} has no column that names the instrument "
@@ -138,7 +143,9 @@ def bars_sheet(
         report.add_lines("quarantined", "odd-stamp", table.line[odd].tolist(), table.show)
         start = np.where(odd, NAT, start)
     known = start != NAT
-    step = duration(bar) if bar else bar_length(start[known], which[known], market.tz)
+    step, thin = (duration(bar), None) if bar else bar_length(start[known], which[known], market.tz)
+    if thin is None and not bar:
+        report.judged["bar"] = [step]
     start, moved = stamped(start, stamp, step)
     if moved:
         repairs.append((moved, table.line))
@@ -181,6 +188,7 @@ def bars_sheet(
         repairs,
         stamped=bool(stamp or moved),
         zoned=tz is not None,
+        thin=thin,
     )
 
 
@@ -192,7 +200,7 @@ def _rest(table: Table, role: str) -> _F64 | None:
     return values if bool(np.isfinite(values).any()) else None
 
 
-def _names(table: Table, note: Note) -> tuple[_I64, list[str]]:
+def _names(table: Table, note: Note, form: str | None) -> tuple[_I64, list[str]]:
     """Return each row's number in a list of names, put together where columns have the parts."""
     which, names = coded(table.columns["symbol"])
     if not all(part in table.columns for part in _PARTS):
@@ -202,7 +210,8 @@ def _names(table: Table, note: Note) -> tuple[_I64, list[str]]:
     strikes, strike = np.unique(read_numbers(table.columns["strike"]), return_inverse=True)
     key = ((which * len(days) + expiry) * len(rights) + right) * len(strikes) + strike
     keys, which_key = np.unique(key, return_inverse=True)
-    read = read_dates([day[:10] if day[4:5] == "-" else day for day in days], note)
+    order = form if form in ORDERS else None  # a vendor's form is that of its rows' dates
+    read = read_dates([day[:10] if day[4:5] == "-" else day for day in days], note, order)
     dates = [
         None if d == NAT else np.datetime64(int(d), "ns").astype("datetime64[D]") for d in read
     ]
@@ -262,7 +271,7 @@ def _starts(table: Table, tz: str, dates: str | None, note: Note, given: bool) -
     if "datetime" not in columns and "time" not in columns:
         columns = columns | {"datetime": columns["date"]}
     if "datetime" in columns:
-        return read_moments(columns["datetime"], tz, note, given)
+        return read_moments(columns["datetime"], tz, note, given, dates)
     which_date, day_texts = coded(columns["date"])
     which_time, clock_texts = coded(columns["time"])
     if pa.types.is_timestamp(columns["date"].type):

@@ -32,7 +32,7 @@ from bestbt.units import DAY
 
 __all__ = ["are_days", "day_sheet", "read", "shows"]
 
-_OPTIONS = ("symbol", "columns", "official_closes", "again", "check_level")
+_OPTIONS = ("symbol", "columns", "dates", "official_closes", "again", "check_level")
 _WEEK = 5  # days: candles that are mostly further apart are of weeks or months
 _LOOK = 50  # rows that are looked at
 
@@ -89,6 +89,7 @@ def read(
     *,
     symbol: str | None = None,
     columns: Mapping[str, str] | None = None,
+    dates: str | None = None,
     official_closes: bool = True,
     **unknown: object,
 ) -> Sheet:
@@ -100,6 +101,8 @@ def read(
         Name of the only instrument in it, in place of what the file says.
     columns
         Names of columns that the alias table does not know: ``{"close": "Price"}``.
+    dates
+        As of bars in long form.
     official_closes
         Whether the closes of an index are its official closes too.
 
@@ -114,7 +117,9 @@ def read(
         raise ImportRefused(f"No option {name!r} for daily candles. {hint}")
     choose = partial(pick, given=columns or {}, name=source.name)
     table = has_prices(read_table(source, choose, format="daily-candles"), source.name)
-    return day_sheet(source.name, table, market, symbol=symbol, official_closes=official_closes)
+    return day_sheet(
+        source.name, table, market, symbol=symbol, dates=dates, official_closes=official_closes
+    )
 
 
 def day_sheet(
@@ -123,6 +128,7 @@ def day_sheet(
     market: India,
     *,
     symbol: str | None = None,
+    dates: str | None = None,
     official_closes: bool = True,
 ) -> Sheet:
     """Return a table of daily candles as a sheet of bars that span their sessions.
@@ -133,10 +139,12 @@ def day_sheet(
         The file's, for the report.
     symbol
         Name of the only instrument in it, in place of what the file says.
+    dates
+        As of `bars_sheet`.
     official_closes
         Whether the closes of an index are its official closes too.
     """
-    sheet = bars_sheet(name, table, market, symbol=symbol, bar="1d")
+    sheet = bars_sheet(name, table, market, symbol=symbol, bar="1d", dates=dates)
     sheet.report.remarks = [r for r in sheet.report.remarks if not r.startswith("bars of ")]
     rows = sheet.rows
     days = local_days(rows.start, market.tz)

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import ast
 import json
-import re
 from typing import Any
 
 import numpy as np
@@ -23,7 +22,7 @@ from bestbt.errors import ImportRefused
 from bestbt.markets.india import India
 from bestbt.store.importers.columns import read_moments
 from bestbt.store.importers.source import Source
-from bestbt.store.importers.tick_table import no_options, tick_sheet
+from bestbt.store.importers.tick_table import named_by_file, no_options, tick_sheet
 from bestbt.store.quality import QualityReport
 from bestbt.store.tick_rules import TickSheet
 
@@ -33,9 +32,6 @@ _LONGEST = 1 << 16  # bytes of a line: a tick has about 1,000
 _TIME = ("timestamp", "exchange_timestamp")
 _VOLUME = ("volume", "volume_traded")
 _PRICE = "last_price"
-_NAMED = re.compile(
-    r"^(.+?)(?:_\d{8}|_\d{4}[-_]\d\d[-_]\d\d)?(?:\.(?:txt|csv|json|log|gz))*$", re.IGNORECASE
-)
 _AS_JSON = ((b"'", b'"'), (b"True", b"true"), (b"False", b"false"), (b"None", b"null"))
 
 
@@ -121,10 +117,7 @@ def read(
             f"{source.name} has ticks of {len(tokens)} instruments "
             f"({', '.join(map(str, sorted(map(str, tokens))[:3]))} …) and names none; split it."
         )
-    named = _NAMED.match(source.own_name)
-    name = symbol or (named[1] if named else source.own_name)
-    if symbol is None:
-        report.remarks.append(f"instrument: {name}, from the file's name")
+    name = named_by_file(source, symbol, report)
     report.remarks.append(
         "volume is the day's so far; of the depth the best bid and ask are stored"
     )

@@ -1,12 +1,14 @@
 """What a store has written with `export`: Parquet in long form that comes back as it was.
 
     symbol, kind, time, open, high, low, close, high_first, volume, oi, bid, ask,
-    bar, lot, tick, scale, exchange
+    bar, lot, tick, scale, exchange, totals
 
-One row a live bar. `high_first` says which extreme came first, the columns at the end are the
-contract's terms; what a contract lacks is null. Official closes and settlement prices stand in
-the file's metadata. A file that other software has written again lacks that mark, and is read as
-bars in long form.
+One row a live bar, or a tick. `high_first` says which extreme came first, the columns at the end
+are the contract's terms; what a contract lacks is null. A tick has the bar `tick`, its price as its
+`close` (NaN before the first trade of its day) and no other price; `totals` says whether its volume
+is the day's so far, and is there only in a file that has ticks. Official closes and settlement
+prices stand in the file's metadata. A file that other software has written again lacks that mark,
+and is read as bars in long form.
 """
 
 from __future__ import annotations
@@ -32,6 +34,7 @@ from bestbt.store.importers.parquet import opened
 from bestbt.store.importers.source import Source
 from bestbt.store.quality import QualityReport
 from bestbt.store.segments import Bars
+from bestbt.store.ticks import Ticks
 from bestbt.units import POINTS, Ns
 
 __all__ = ["MARK", "REST", "Exported", "batch", "read", "schema", "shows"]
@@ -43,9 +46,12 @@ _NAMED = ("symbol", "kind", "bar", "exchange")
 
 
 def schema(
-    tz: str, closes: list[Close], settlements: list[Settlement], synthetic: bool
+    tz: str, closes: list[Close], settlements: list[Settlement], synthetic: bool, ticks: bool
 ) -> pa.Schema:
-    """Return the columns of an export, with what is true of the whole file."""
+    """Return the columns of an export, with what is true of the whole file.
+
+    *ticks*: it has ticks too.
+    """
     said = {
         "version": 1,
         "synthetic": synthetic,
@@ -57,12 +63,13 @@ def schema(
     fields += [("high_first", pa.bool_()), ("volume", pa.int64()), ("oi", pa.int64())]
     fields += [("bid", pa.float64()), ("ask", pa.float64()), ("bar", _TEXT)]
     fields += [("lot", pa.int32()), ("tick", pa.float64()), ("scale", pa.int32())]
-    return pa.schema([*fields, ("exchange", _TEXT)], metadata={MARK: json.dumps(said)})
+    fields += [("exchange", _TEXT)] + ([("totals", pa.bool_())] if ticks else [])
+    return pa.schema(fields, metadata={MARK: json.dumps(said)})
 
 
-def batch(spec: ContractSpec, bars: Bars, bar: str, columns: pa.Schema) -> pa.Table:
-    """Return bars of one contract as rows of an export."""
-    quads, n = bars.points.reshape(-1, POINTS), len(bars)
+def batch(spec: ContractSpec, rows: Bars | Ticks, bar: str, columns: pa.Schema) -> pa.Table:
+    """Return bars or ticks of one contract as rows of an export."""
+    n = len(rows)
 
     def same(value: str) -> pa.DictionaryArray:
         return pa.DictionaryArray.from_arrays(np.zeros(n, dtype=np.int32), [value])
@@ -75,33 +82,42 @@ def batch(spec: ContractSpec, bars: Bars, bar: str, columns: pa.Schema) -> pa.Ta
     def counts(values: npt.NDArray[np.int64] | None) -> pa.Array:
         return pa.nulls(n, pa.int64()) if values is None else pa.array(values)
 
+    if isinstance(rows, Bars):
+        times, quads = rows.starts, rows.points.reshape(-1, POINTS)
+        of_kind = {
+            "open": pa.array(quads[:, 0] / spec.scale),
+            "high": pa.array(quads.max(axis=1) / spec.scale),
+            "low": pa.array(quads.min(axis=1) / spec.scale),
+            "close": pa.array(quads[:, 3] / spec.scale),
+            "high_first": pa.array(quads[:, 1] > quads[:, 2]),
+        }
+    else:
+        times = rows.times
+        of_kind = {"close": quotes(rows.price), "totals": pa.array(np.full(n, rows.totals))}
     arrays = {
         "symbol": same(str(spec)),
         "kind": same(spec.asset),
-        "time": pa.array(bars.starts).cast(columns.field("time").type),
-        "open": pa.array(quads[:, 0] / spec.scale),
-        "high": pa.array(quads.max(axis=1) / spec.scale),
-        "low": pa.array(quads.min(axis=1) / spec.scale),
-        "close": pa.array(quads[:, 3] / spec.scale),
-        "high_first": pa.array(quads[:, 1] > quads[:, 2]),
-        "volume": counts(bars.volume),
-        "oi": counts(bars.oi),
-        "bid": quotes(bars.bid),
-        "ask": quotes(bars.ask),
+        "time": pa.array(times).cast(columns.field("time").type),
+        **of_kind,
+        "volume": counts(rows.volume),
+        "oi": counts(rows.oi),
+        "bid": quotes(rows.bid),
+        "ask": quotes(rows.ask),
         "bar": same(bar),
         "lot": pa.array(np.full(n, spec.lot, dtype=np.int32)),
         "tick": pa.array(np.full(n, spec.tick / spec.scale)),
         "scale": pa.array(np.full(n, spec.scale, dtype=np.int32)),
         "exchange": same(spec.exchange),
     }
-    return pa.table([arrays[name] for name in columns.names], schema=columns)
+    made = [arrays.get(field.name, pa.nulls(n, field.type)) for field in columns]
+    return pa.table(made, schema=columns)
 
 
 @dataclass(slots=True)
 class Exported:
-    """An exported file: bars contract by contract, read as they are asked for."""
+    """An exported file: bars and ticks contract by contract, read as they are asked for."""
 
-    bars: Iterator[tuple[ContractSpec, Bars, Ns]]
+    rows: Iterator[tuple[ContractSpec, Bars | Ticks, Ns]]
     closes: list[Close]
     settlements: list[Settlement]
     synthetic: bool
@@ -152,7 +168,7 @@ def read(
     return Exported(_groups(source), closes, settlements, bool(said["synthetic"]), report)
 
 
-def _groups(source: Source) -> Iterator[tuple[ContractSpec, Bars, Ns]]:
+def _groups(source: Source) -> Iterator[tuple[ContractSpec, Bars | Ticks, Ns]]:
     with opened(source, checked_pages=True) as file:
         for group in range(file.num_row_groups):
             try:
@@ -162,7 +178,7 @@ def _groups(source: Source) -> Iterator[tuple[ContractSpec, Bars, Ns]]:
             yield from _contracts(table)
 
 
-def _contracts(table: pa.Table) -> Iterator[tuple[ContractSpec, Bars, Ns]]:
+def _contracts(table: pa.Table) -> Iterator[tuple[ContractSpec, Bars | Ticks, Ns]]:
     """Yield runs of rows of one contract and bar length, that have the same columns."""
     columns = {name: table.column(name) for name in table.column_names}
     changes = np.zeros(table.num_rows, dtype=bool)
@@ -172,12 +188,15 @@ def _contracts(table: pa.Table) -> Iterator[tuple[ContractSpec, Bars, Ns]]:
         changes[1:] |= np.diff(codes) != 0
     for name in REST:
         changes[1:] |= np.diff(pc.is_null(columns[name]).to_numpy().astype(np.int8)) != 0
+    if "totals" in columns:
+        totals = pc.fill_null(columns["totals"], False).to_numpy().astype(np.int8)
+        changes[1:] |= np.diff(totals) != 0
     heads = np.flatnonzero(changes)
     for head, tail in zip(heads.tolist(), [*heads[1:].tolist(), len(changes)], strict=True):
         yield _run({name: column.slice(head, tail - head) for name, column in columns.items()})
 
 
-def _run(columns: dict[str, pa.ChunkedArray]) -> tuple[ContractSpec, Bars, Ns]:
+def _run(columns: dict[str, pa.ChunkedArray]) -> tuple[ContractSpec, Bars | Ticks, Ns]:
     one = {name: columns[name][0].as_py() for name in (*_NAMED, "lot", "tick", "scale")}
     scale = int(one["scale"])
 
@@ -190,12 +209,15 @@ def _run(columns: dict[str, pa.ChunkedArray]) -> tuple[ContractSpec, Bars, Ns]:
         if columns[name].null_count == 0:
             quote = name in ("bid", "ask")
             rest[name] = raw(name) if quote else columns[name].to_numpy().astype(np.int64)
+    starts = columns["time"].cast(pa.int64()).to_numpy()
+    if one["bar"] == "tick":
+        totals = bool(columns["totals"][0].as_py())
+        return _spec(one), Ticks(starts, raw("close"), **rest, totals=totals), 0
     first = columns["high_first"].to_numpy().astype(bool)
     high, low = raw("high"), raw("low")
     points = np.stack(
         (raw("open"), np.where(first, high, low), np.where(first, low, high), raw("close")), axis=1
     )
-    starts = columns["time"].cast(pa.int64()).to_numpy()
     return _spec(one), Bars(starts, points.ravel(), **rest), duration(one["bar"])
 
 

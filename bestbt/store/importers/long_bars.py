@@ -148,6 +148,7 @@ def read(
     stamp: str | None = None,
     bar: str | None = None,
     tz: str | None = None,
+    dates: str | None = None,
     header: Sequence[str] | None = None,
     **unknown: object,
 ) -> Sheet:
@@ -167,6 +168,9 @@ def read(
     tz
         Whose clock the times show, such as `"UTC"`, also where they name a zone; default: the
         zone named, else the exchange's.
+    dates
+        `"day-first"` or `"month-first"`: how dates are read that can be read in both ways;
+        default: seen from the rows, the day first where both fit.
     header
         Names of all columns in order, for a text without a header.
 
@@ -175,11 +179,13 @@ def read(
     ImportRefused
         No such columns, nothing that can be read, or a name that contradicts the file's.
     """
-    _known(unknown, "symbol", "columns", "stamp", "bar", "tz", "header")
+    _known(unknown, "symbol", "columns", "stamp", "bar", "tz", "dates", "header")
     choose = partial(pick, given=columns or {}, name=source.name)
     table = read_table(source, choose, format="long-bars", header=header)
     has_prices(table, source.name)
-    return bars_sheet(source.name, table, market, symbol=symbol, stamp=stamp, bar=bar, tz=tz)
+    return bars_sheet(
+        source.name, table, market, symbol=symbol, stamp=stamp, bar=bar, tz=tz, dates=dates
+    )
 
 
 def table_of(frame: pd.DataFrame, name: str, columns: Mapping[str, str] | None = None) -> Table:

@@ -14,10 +14,12 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet
 
 from bestbt.errors import ImportRefused
+from bestbt.store.importers.archives import excel
 from bestbt.store.importers.columns import NULLS
 from bestbt.store.importers.parquet import read_columns
 from bestbt.store.importers.source import Source
@@ -27,6 +29,8 @@ __all__ = ["TEXTS", "Table", "frame_table", "read_table"]
 TEXTS = ("symbol", "datetime", "date", "time")
 """Roles that are read as text; all others are numbers where every field is one."""
 
+_UTF_16 = (b"\xff\xfe", b"\xfe\xff")
+_OLD_EXCEL = b"\xd0\xcf\x11\xe0"
 Pick: TypeAlias = Callable[[Sequence[str]], dict[str, int]]
 _I64 = npt.NDArray[np.int64]
 
@@ -166,6 +170,13 @@ def _csv(
 ) -> Table:
     if source.gzipped and not source.head:
         raise ImportRefused(f"{source.name} cannot be read as gzip: get the file again.")
+    if source.head.startswith(_UTF_16):
+        raise ImportRefused(
+            f'{source.name} is text in UTF-16, as Excel\'s "Unicode text" is; save it as CSV in '
+            "UTF-8."
+        )
+    if source.head.startswith(_OLD_EXCEL):
+        raise ImportRefused(excel(source.name))
     if not source.head.strip():
         raise ImportRefused(f"{source.name} holds no text; get the file again.")
     if not source.is_text:
@@ -188,13 +199,15 @@ def _csv(
     texts = {names[places[r]]: pa.string() for r in as_text if r in places}
     numbers = {names[i]: pa.string() for r, i in places.items() if r not in as_text}
     ragged: list[tuple[int, str]] = []
+    blank: list[tuple[int, str]] = []  # lines that are no rows, and have a number all the same
 
     def set_aside(row: Any) -> str:
-        ragged.append((row.number, row.text))
+        (ragged if row.text.strip() else blank).append((row.number, row.text))
         return "skip"
 
     def load(types: dict[str, pa.DataType]) -> pa.Table:
         ragged.clear()
+        blank.clear()
         # What is packed goes through the source, which counts what comes out.
         with source.open() if source.gzipped else pa.input_stream(str(source.path)) as stream:
             return pa.csv.read_csv(
@@ -227,13 +240,30 @@ def _csv(
             table = load(texts | numbers)
     except pa.ArrowInvalid:  # a number column turned out to hold text further down
         table = load(texts | numbers)
-    if table.num_rows == 0 and not ragged:
-        raise ImportRefused(f"{source.name} has a header and no rows; get the file again.")
-    aside = {number for number, _ in ragged}
-    count = table.num_rows + len(ragged)
+    aside = {number for number, _ in (*ragged, *blank)}
+    count = table.num_rows + len(aside)
     first = above + 1
     line = np.array([n for n in range(first, first + count) if n not in aside], dtype=np.int64)
+    empty = _empty(table)
+    if empty.any():
+        table, line = table.filter(pa.array(~empty)), line[~empty]
+    if table.num_rows == 0 and not ragged:
+        raise ImportRefused(f"{source.name} has a header and no rows; get the file again.")
     columns = {role: table.column(names[i]) for role, i in places.items()}
     kind = f"{format} CSV, gzipped" if source.gzipped else f"{format} CSV"
     header_of = {role: headers[i] for role, i in places.items()}
     return Table(columns, header_of, line, "line", kind, ragged)
+
+
+def _empty(table: pa.Table) -> npt.NDArray[np.bool_]:
+    """Which rows say nothing in any column that is read: blank lines, or delimiters alone."""
+    empty = np.ones(table.num_rows, dtype=bool)
+    for column in sorted(table.columns, key=lambda c: not pa.types.is_string(c.type)):
+        if not empty.any():  # after the first column, as nearly always
+            break
+        if pa.types.is_string(column.type):
+            nothing = pc.equal(pc.fill_null(column, ""), "")
+        else:
+            nothing = pc.is_null(column)
+        empty &= nothing.to_numpy()
+    return empty

@@ -13,6 +13,7 @@ from bestbt.errors import ImportRefused, UsageError, did_you_mean
 from bestbt.markets.india import India, find_expiry
 from bestbt.store.importers.columns import NAT, coded, read_dates, read_times, to_utc
 from bestbt.store.importers.contracts import Contracts, codes
+from bestbt.store.importers.source import Source
 from bestbt.store.importers.tables import Table
 from bestbt.store.quality import QualityReport
 from bestbt.store.sanitise import local_days
@@ -21,6 +22,7 @@ from bestbt.store.tick_rules import CLOCK_SET, TickRows, TickSheet, Volumes
 __all__ = [
     "contract_name",
     "moments",
+    "named_by_file",
     "no_options",
     "number_rows",
     "table_report",
@@ -30,6 +32,9 @@ __all__ = [
 
 _I64 = npt.NDArray[np.int64]
 _F64 = npt.NDArray[np.float64]
+_FILE = re.compile(
+    r"^(.+?)(?:_\d{8}|_\d{4}[-_]\d\d[-_]\d\d)?(?:\.(?:txt|csv|json|log|gz))*$", re.IGNORECASE
+)
 _INDEX = re.compile(r"\.(?:NSE|BSE)_IDX$")
 _SIX = re.compile(r"([A-Z&-]+?)(\d\d)(\d\d)(\d\d)(\d+(?:\.\d+)?)(CE|PE)")
 
@@ -51,6 +56,16 @@ def contract_name(text: str) -> str:
                 return f"{symbol} {expiry} {strike} {right}"
         except (ValueError, UsageError):  # those digits are no date: month, day and a strike
             return name
+    return name
+
+
+def named_by_file(source: Source, symbol: str | None, report: QualityReport) -> str:
+    """Return the contract of a file of one: what was said, else the file's name without its day."""
+    if symbol is not None:
+        return symbol
+    named = _FILE.match(source.own_name)
+    name = named[1] if named else source.own_name
+    report.remarks.append(f"instrument: {name}, from the file's name")
     return name
 
 

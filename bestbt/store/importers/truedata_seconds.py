@@ -21,6 +21,7 @@ from bestbt.store.importers.source import Source
 from bestbt.store.importers.tables import read_table
 from bestbt.store.importers.tick_table import (
     moments,
+    named_by_file,
     no_options,
     number_rows,
     table_report,
@@ -34,9 +35,6 @@ __all__ = ["read", "shows"]
 _COLUMNS = ("date", "time", "price", "volume", "oi", "bid", "bid_qty", "ask", "ask_qty")
 _OF_INDEX = 5
 _ROW = re.compile(r"\d{8},\d\d:\d\d:\d\d(?:\.\d+)?,[^,]*(?:,0,0|(?:,[^,]*){6})")
-_NAMED = re.compile(
-    r"^(.+?)(?:_\d{8}|_\d{4}[-_]\d\d[-_]\d\d)?(?:\.(?:csv|txt|gz))+$", re.IGNORECASE
-)
 
 
 def shows(source: Source) -> bool:
@@ -82,10 +80,7 @@ def read(
 
     table = read_table(source, places, format="truedata-seconds", header=header)
     report = table_report(source.name, table)
-    named = _NAMED.match(source.own_name)
-    name = symbol or (named[1] if named else source.own_name)
-    if symbol is None:
-        report.remarks.append(f"instrument: {name}, from the file's name")
+    name = named_by_file(source, symbol, report)
     time = moments(table, market.tz, "%Y%m%d")
     columns = {n: read_numbers(c) for n, c in table.columns.items() if n not in ("date", "time")}
     quantities = [columns[n] for n in ("bid_qty", "ask_qty") if n in columns]

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from bestbt.engine.grid import Grid, Session
 from bestbt.store.rules.bench import Bench, Floats, Ints, Mask
-from bestbt.store.sessions import EPOCH, OUTSIDE, outside
+from bestbt.store.sessions import EPOCH, OUTSIDE, outside, today
 from bestbt.units import DAY
 
 __all__ = ["frozen", "one_row_a_bar", "sessions", "stale_days"]
@@ -27,6 +27,9 @@ def sessions(bench: Bench) -> None:
     """Set aside what lies on no bar of a session, and say why."""
     rows, report = bench.rows, bench.report
     days = bench.days()
+    future = days > today(bench.calendar.market.tz)
+    bench.quarantine("future", future)
+    days = days[~future]
     spot = np.array([s.expiry is None for s in bench.specs], dtype=bool)[rows.code]
     names, number = bench.hours
     hours = number[rows.code]

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from functools import reduce
+from typing import Literal
 
 import numpy as np
 
-from bestbt.store.rules.bench import Bench, Floats, Ints, Mask
+from bestbt.store.rules.bench import Bench, Ints, Mask
+from bestbt.store.sheet import Seen, Sheet
 
-__all__ = ["lots", "prices", "volume"]
+__all__ = ["judged", "lots", "lots_seen", "prices", "volume"]
 
 _NOISE = 1e-3  # of a price unit: a float64 that is off by less was meant to be whole
 _FEWEST = 200  # numbers, to tell lots from units
@@ -69,30 +71,60 @@ def _missing(bench: Bench) -> None:
 def lots(bench: Bench) -> None:
     """Turn numbers of lots into units: where the importer was told, or there is no doubt."""
     rows, sheet = bench.rows, bench.sheet
-    lot = bench.lot[rows.code]
-    derivative = bench.of("option", "future") & (lot > 1)
+    lot, counted = _countable(sheet)
+    seen = lots_seen(sheet)
+    bench.report.judged |= {name: list(counts) for name, counts in seen.items()}
     for name, told in (("volume", sheet.volume_in), ("oi", sheet.oi_in)):
         values = getattr(rows, name)
         if values is None or told == "units":
             continue
-        positive = derivative & (values > 0)
         if told is None:
-            certain, likely = _in_lots(values[positive], lot[positive])
-            if not certain:
-                if likely:
+            found = judged(seen[name])
+            if found in ("few", "maybe"):
+                found = judged(sheet.beside.get(name, seen[name]))
+            if found != "lots":
+                if found == "maybe":
+                    likely = seen[name].numbers
                     shown = f"{name}: of {likely:,} numbers few are whole lots"
                     bench.report.add("noted", "looks-like-lots", likely, [shown])
                 continue
-        bench.repair(f"{name}-in-lots", positive)
-        setattr(rows, name, np.where(derivative, values * lot, values))
+        bench.repair(f"{name}-in-lots", counted & (values > 0))
+        setattr(rows, name, np.where(counted, values * lot, values))
 
 
-def _in_lots(values: Floats, lot: Ints) -> tuple[bool, int]:
-    """Return whether numbers are lots for certain, and of how many that is likely."""
-    if len(values) < _FEWEST or float((values % lot == 0).mean()) > _WHOLE:
-        return False, 0
-    small = float((values * 2 < lot).mean())
-    return small >= _SMALL, len(values)
+def _countable(sheet: Sheet) -> tuple[Ints, Mask]:
+    """Return the lot of each row, and which rows are of contracts that have one."""
+    lot = np.array([s.lot for s in sheet.specs], dtype=np.int64)[sheet.rows.code]
+    derivative = np.array([s.expiry is not None for s in sheet.specs], dtype=bool)
+    return lot, np.asarray(derivative[sheet.rows.code] & (lot > 1))
+
+
+def lots_seen(sheet: Sheet) -> dict[str, Seen]:
+    """Count, in the columns of which nobody said so, what tells lots from units."""
+    lot, counted = _countable(sheet)
+    found = {}
+    for name, told in (("volume", sheet.volume_in), ("oi", sheet.oi_in)):
+        values = getattr(sheet.rows, name)
+        if values is None or told is not None:
+            continue
+        positive = counted & (values > 0)
+        numbers, of = values[positive], lot[positive]
+        whole, small = (int(m.sum()) for m in (numbers % of == 0, numbers * 2 < of))
+        found[name] = Seen(len(numbers), whole, small)
+    return found
+
+
+def judged(seen: Seen) -> Literal["lots", "units", "maybe", "few"]:
+    """Return what numbers are counted in: for certain, perhaps lots, or too few to tell.
+
+    >>> judged(Seen(300, 10, 60)), judged(Seen(300, 290, 0)), judged(Seen(20, 1, 4))
+    ('lots', 'units', 'few')
+    """
+    if seen.numbers < _FEWEST:
+        return "few" if seen.numbers else "units"
+    if seen.whole > _WHOLE * seen.numbers:
+        return "units"
+    return "lots" if seen.small >= _SMALL * seen.numbers else "maybe"
 
 
 def volume(bench: Bench) -> None:
