@@ -19,6 +19,8 @@ import pandas as pd
 from bestbt.asked import checked_day, checked_symbols, fee_model, raw_capital
 from bestbt.cell.compile import CompiledCell
 from bestbt.cell.show import own_lines, short_error
+from bestbt.cell.trace import CellText, trace
+from bestbt.cell.why import Why
 from bestbt.engine.by_hand import ByHand
 from bestbt.engine.chain import OptionChain
 from bestbt.engine.costing import Cost
@@ -259,6 +261,20 @@ class Backtest(ByHand):
         if until >= self.feed.start_bar:
             other.run_to(until)
         return money(other.desk.portfolio.equity - other.desk.portfolio.capital)
+
+    def why(self, at: Ordinal | str | date | None = None) -> Why:
+        """Say what the strategy did at a bar and why: that bar is played again under trace.
+
+        By default the bar where the run stands, or that at which it failed; a moment is as for
+        `run_to`. The run itself is not touched. What was done by hand is done again.
+        """
+        run, cell = self.simulation, self.cell
+        if at is None:  # what fails at an open does so before its session's first bar
+            at = run.bar + (run.failed and run.desk.before_open)
+        other = self._simulation(self._rules)
+        other.redo(list(run.interventions))
+        text = None if cell is None else CellText(cell.filename, cell.offset, cell.source)
+        return trace(other, at, self.title, text, run)
 
     @property
     def title(self) -> str:
