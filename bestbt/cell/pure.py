@@ -197,22 +197,21 @@ class Scope:
             raise Unknown
         function = self._pure(node.func)
         named = {k.arg: self.value(k.value) for k in node.keywords if k.arg is not None}
-        if len(named) < len(node.keywords) or (named and isinstance(function, np.ufunc)):
-            raise Unknown
         given = [self.value(a) for a in node.args]
-        if isinstance(node.func, ast.Name) and function is not crossed_above:
-            for each in given:
-                if hasattr(each, "__next__") or not _trusted(type(each)):
-                    raise Unknown  # it would be used up, or run the author's code
-            if "key" in named:
-                raise Unknown
+        if len(named) < len(node.keywords) or "key" in named:
+            raise Unknown
+        if isinstance(function, np.ufunc) and (named or len(given) > function.nin):
+            raise Unknown  # it would write into an array
+        for each in (*given, *named.values()):
+            if hasattr(each, "__next__") or not _trusted(type(each)):
+                raise Unknown  # it would be used up, or run the author's code
         return function(*given, **named)
 
-    def _pure(self, node: ast.expr) -> Callable[..., Any]:
-        found: Callable[..., Any] = self.value(node)
+    def _pure(self, node: ast.expr) -> Any:
+        """Return the function that an expression names, if a call of it changes nothing."""
+        found = self.value(node)
         if found is crossed_above or isinstance(found, np.ufunc):
-            known: Callable[..., Any] = found
-            return known
+            return found
         if isinstance(node, ast.Name) and node.id in _FUNCTIONS:
             if found is getattr(builtins, node.id):
                 return found
