@@ -38,6 +38,7 @@ from bestbt.recorder import Recorder
 from bestbt.report import stats as report_stats
 from bestbt.report import summary as report_summary
 from bestbt.report import tables
+from bestbt.report.attribution import Attribution, attribution
 from bestbt.store.run_writer import RunWriter
 from bestbt.store.store import Store
 from bestbt.units import MONEY_SCALE, Money, Ordinal, money
@@ -720,6 +721,14 @@ class Run:
         if options["band"]:
             options["band"] = self.band()
         return report_summary.summary(self.result, self.title, options)
+
+    def attribution(self, day: date | str | None = None) -> Attribution:
+        """Divide a session's PnL by leg, greek and cause; by default that of the worst day.
+
+        See `bestbt.report.attribution`.
+        """
+        bt = self.bt
+        return attribution(self.result, bt.feed, bt.market, day, bt.options["rate"])
 
     def band(self) -> tuple[Money, Money]:
         """PnL on the pessimistic and on the optimistic path; see `Backtest.band`."""
