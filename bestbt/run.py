@@ -26,6 +26,7 @@ from bestbt.engine.chain import OptionChain
 from bestbt.engine.costing import Cost
 from bestbt.engine.grid import Grid, duration
 from bestbt.engine.matching import MatchRules, parse_slippage
+from bestbt.engine.order import Fill
 from bestbt.engine.ports import Market
 from bestbt.engine.prices import PriceColumns
 from bestbt.engine.result import Result
@@ -39,6 +40,7 @@ from bestbt.report import stats as report_stats
 from bestbt.report import summary as report_summary
 from bestbt.report import tables
 from bestbt.report.attribution import Attribution, attribution
+from bestbt.report.fill_story import FillStory, fill_story
 from bestbt.store.run_writer import RunWriter
 from bestbt.store.store import Store
 from bestbt.units import MONEY_SCALE, Money, Ordinal, money
@@ -721,6 +723,13 @@ class Run:
         if options["band"]:
             options["band"] = self.band()
         return report_summary.summary(self.result, self.title, options)
+
+    def why_fill(self, which: int | Fill) -> FillStory:
+        """Tell why a fill came about and what it cost: by its row in `fills`, or itself."""
+        bt = self.bt
+        return fill_story(
+            self.result.fills, which, bt._rules, bt.options["slippage"], self.currency
+        )
 
     def attribution(self, day: date | str | None = None) -> Attribution:
         """Divide a session's PnL by leg, greek and cause; by default that of the worst day.

@@ -277,10 +277,15 @@ def _beside(line: Line) -> list[tuple[str, str]]:
             if line.count and line.count > 1 and one.truth is not None:
                 result += f", {one.trues} of {line.count} times true"
             # what an `and` is made of is told part by part
-            values = "" if one.parts or one.shown == one.text else f"  →  {one.shown}"
-            rows.append((one.verdict, f"{'  ' * depth}{one.text}{values}  {result}"))
-    leaves = (c for whole in line.conditions for _, c in whole.walk() if not c.parts)
-    told = [leaf.text for leaf in leaves if leaf.shown != leaf.text]
+            plain = one.parts or one.shown in (one.text, "True", "False")
+            rows.append(
+                (
+                    one.verdict,
+                    f"{'  ' * depth}{one.text}{'' if plain else f'  →  {one.shown}'}  {result}",
+                )
+            )
+    leaves = [c for whole in line.conditions for _, c in whole.walk() if not c.parts]
+    told = [leaf.text for leaf in leaves if leaf.shown != leaf.text or not leaf.reached]
     untold = [v for v in line.values if not any(v.name in text for text in told)]
     for value in [*untold, *line.assigned]:
         sign = "=" if value in line.assigned else "is"
