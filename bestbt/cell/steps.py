@@ -19,6 +19,7 @@ __all__ = ["Step", "Text", "Verdict", "steps_of"]
 _FUNCTIONS = ast.FunctionDef | ast.AsyncFunctionDef
 _NESTED = ast.Lambda | ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp
 _LOOPS = ast.For | ast.AsyncFor
+_WITHS = ast.With | ast.AsyncWith
 _SIGNS: Mapping[type[ast.cmpop], str] = {
     ast.Eq: "==", ast.NotEq: "!=", ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">=",
     ast.Is: "is", ast.IsNot: "is not", ast.In: "in", ast.NotIn: "not in",
@@ -177,12 +178,12 @@ class Step:
     expressions: list[ast.expr]
     tests: list[ast.expr]
     targets: list[ast.expr]
-    body: tuple[int, int] | None = None  # lines behind an `if`, `while` or `for`
-    loops: bool = False
+    body: tuple[int, int] | None = None  # lines behind an `if`, `while`, `for` or `with`
+    returns: bool = False  # to its head at the end: a `for`, a `with`
     gives_back: bool = False  # `return`: what it returns is its one condition's outcome
     repeats: bool = False  # a comprehension in it goes through its line again
     count: int = 0
-    passes: int = 0  # of a loop's body
+    passes: int = 0  # of its body
     values: tuple[Value, ...] = ()
     assigned: tuple[Value, ...] = ()
     verdicts: list[Verdict] = field(default_factory=list)
@@ -204,7 +205,7 @@ class Step:
         if self.body is not None:
             entered = number is not None and self.body[0] <= number <= self.body[1]
             self.passes += entered
-            if not self.loops and self.body[0] > self.last and self.verdicts:
+            if not self.returns and self.body[0] > self.last and self.verdicts:
                 self.verdicts[0].infer(entered)
 
     def tally(self) -> None:
@@ -216,7 +217,7 @@ class Step:
 
     def line(self, number: int, text: str) -> Line:
         """Return one of its lines as data; what it has shown stands on its first."""
-        count = min(self.count, max(self.passes, 1)) if self.loops else self.count
+        count = min(self.count, max(self.passes, 1)) if self.returns else self.count
         if number != self.first or not count:
             return Line(number, text, count)
         conditions = tuple(verdict.frozen(self.trues) for verdict in self.verdicts)
@@ -305,7 +306,7 @@ def _statements(body: list[Any]) -> Iterator[_Head]:
 def _step(node: _Head, offset: int) -> Step:
     expressions = [child for child in ast.iter_child_nodes(node) if isinstance(child, ast.expr)]
     targets: list[ast.expr] = []
-    if isinstance(node, ast.With | ast.AsyncWith):
+    if isinstance(node, _WITHS):
         expressions += [item.context_expr for item in node.items]
         targets += [i.optional_vars for i in node.items if i.optional_vars is not None]
     elif isinstance(node, ast.Assign):
@@ -330,7 +331,7 @@ def _step(node: _Head, offset: int) -> Step:
             heads = [*expressions, *targets]
             last = max([first, *(e.end_lineno or 0 for e in heads)])
     body = None
-    if isinstance(node, ast.If | ast.While | _LOOPS):
+    if isinstance(node, ast.If | ast.While | _LOOPS | _WITHS):
         body = node.body[0].lineno + offset, (node.body[-1].end_lineno or 0) + offset
     return Step(
         first + offset,
@@ -339,7 +340,7 @@ def _step(node: _Head, offset: int) -> Step:
         _tests(node, nested),
         flat,
         body,
-        loops=isinstance(node, _LOOPS),
+        returns=isinstance(node, _LOOPS | _WITHS),
         gives_back=isinstance(node, ast.Return),
         repeats=any(isinstance(n, _NESTED) for n in nested),
     )

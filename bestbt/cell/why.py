@@ -287,9 +287,8 @@ def _beside(line: Line) -> list[tuple[str, str]]:
     leaves = [c for whole in line.conditions for _, c in whole.walk() if not c.parts]
     told = [leaf.text for leaf in leaves if leaf.shown != leaf.text or not leaf.reached]
     untold = [v for v in line.values if not any(v.name in text for text in told)]
-    for value in [*untold, *line.assigned]:
-        sign = "=" if value in line.assigned else "is"
-        rows.append(("value", f"{value.name} {sign} {value.text}"))
+    rows += [("value", f"{value.name} is {value.text}") for value in untold]
+    rows += [("value", f"{value.name} = {value.text}") for value in line.assigned]
     if line.error:
         rows.append(("error", line.error))
     return rows
@@ -329,7 +328,7 @@ def _call_text(call: Call) -> list[str]:
 
 _BOX = (
     "font-family:var(--jp-code-font-family,monospace);font-size:var(--jp-code-font-size,13px);"
-    "line-height:1.4;color:var(--jp-ui-font-color1,inherit);background:transparent"
+    "line-height:1.4;color:var(--jp-ui-font-color1,inherit);background:transparent;overflow-x:auto"
 )
 _HEAD = "font-weight:bold;margin-bottom:4px"
 _LABEL = "margin-top:6px;color:var(--jp-ui-font-color2,inherit)"

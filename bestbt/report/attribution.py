@@ -179,7 +179,8 @@ def attribution(
     **By cause**, each unit's profit once, in this order: *gaps*, from the last session's mark to
     the first open of the day, of what was held over the night; *stops*, all else that units made
     that day that were stopped out that day; *settlement*, from the last mark to the settlement
-    value; *first_minute*, what the others made in the session's first minute; *rest*.
+    value; *first_minute*, what the others made in the session's first minute (its first bar, where
+    that is longer); *rest*.
 
     References
     ----------
@@ -300,7 +301,8 @@ class _Book:
                 self.stopped.setdefault(match.exit.contract, []).append(match)
         closed = bisect_left(result.closed, (self.first, 0))
         opening = result.closed[closed - 1][1] if closed else result.capital
-        over = closed < len(result.closed) and result.closed[closed][0] < self.end
+        # A session that has just closed may have been booked on since the result was taken.
+        over = closed < len(result.closed) and result.closed[closed][0] < result.end - 1
         ending = result.closed[closed][1] if over else int(result.equity()[-1])
         self.change: RawMoney = ending - opening
 
