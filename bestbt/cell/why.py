@@ -330,6 +330,7 @@ _BOX = (
     "font-family:var(--jp-code-font-family,monospace);font-size:var(--jp-code-font-size,13px);"
     "line-height:1.4;color:var(--jp-ui-font-color1,inherit);background:transparent;overflow-x:auto"
 )
+_TABLE = "border-collapse:collapse;table-layout:auto;font:inherit;color:inherit;margin:2px 0"
 _HEAD = "font-weight:bold;margin-bottom:4px"
 _LABEL = "margin-top:6px;color:var(--jp-ui-font-color2,inherit)"
 _BAD = "var(--jp-error-color1,#d32f2f)"
@@ -348,7 +349,7 @@ def _call_html(call: Call) -> str:
     )
     return (
         f'<div class="bt-why-call"><div style="{_LABEL}">{escape(_title(call))}</div>'
-        f'<table style="border-collapse:collapse;font:inherit;margin:2px 0">{rows}</table>{tail}'
+        f'<table style="{_TABLE}">{rows}</table>{tail}'
         f"{''.join(_call_html(inner) for inner in call.calls)}</div>"
     )
 

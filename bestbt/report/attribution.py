@@ -104,9 +104,13 @@ class Attribution:
 
 _BOX = (
     "color:var(--jp-ui-font-color1,inherit);background:transparent;"
-    "font-family:var(--jp-ui-font-family,sans-serif);font-size:var(--jp-ui-font-size1,13px)"
+    "font-family:var(--jp-ui-font-family,sans-serif);font-size:var(--jp-ui-font-size1,13px);"
+    "overflow-x:auto"
 )
-_TABLE = "border-collapse:collapse;margin:6px 0;font-variant-numeric:tabular-nums"
+_TABLE = (
+    "border-collapse:collapse;table-layout:auto;font:inherit;color:inherit;margin:6px 0;"
+    "white-space:nowrap;font-variant-numeric:tabular-nums"
+)
 
 
 def _row(cells: Sequence[str], tag: str) -> str:

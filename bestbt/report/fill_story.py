@@ -149,7 +149,7 @@ class FillStory:
         )
         return (
             f'<div class="bt-fill" style="{_BOX}"><b>{escape(self._head())}</b>'
-            f'<table style="border-collapse:collapse">{rows}</table></div>'
+            f'<table style="{_TABLE}">{rows}</table></div>'
         )
 
 
@@ -157,6 +157,7 @@ _BOX = (
     "color:var(--jp-ui-font-color1,inherit);background:transparent;"
     "font-family:var(--jp-ui-font-family,sans-serif);font-size:var(--jp-ui-font-size1,13px)"
 )
+_TABLE = "border-collapse:collapse;table-layout:auto;font:inherit;color:inherit;margin:2px 0"
 _CELL = "text-align:left;vertical-align:top;padding:1px 8px;font-weight:normal"
 
 
