@@ -19,11 +19,14 @@ import pandas as pd
 from bestbt.asked import checked_day, checked_symbols, fee_model, raw_capital
 from bestbt.cell.compile import CompiledCell
 from bestbt.cell.show import own_lines, short_error
+from bestbt.cell.trace import CellText, trace
+from bestbt.cell.why import Why
 from bestbt.engine.by_hand import ByHand
 from bestbt.engine.chain import OptionChain
 from bestbt.engine.costing import Cost
 from bestbt.engine.grid import Grid, duration
 from bestbt.engine.matching import MatchRules, parse_slippage
+from bestbt.engine.order import Fill
 from bestbt.engine.ports import Market
 from bestbt.engine.prices import PriceColumns
 from bestbt.engine.result import Result
@@ -36,6 +39,8 @@ from bestbt.recorder import Recorder
 from bestbt.report import stats as report_stats
 from bestbt.report import summary as report_summary
 from bestbt.report import tables
+from bestbt.report.attribution import Attribution, attribution
+from bestbt.report.fill_story import FillStory, fill_story
 from bestbt.store.run_writer import RunWriter
 from bestbt.store.store import Store
 from bestbt.units import MONEY_SCALE, Money, Ordinal, money
@@ -259,6 +264,20 @@ class Backtest(ByHand):
         if until >= self.feed.start_bar:
             other.run_to(until)
         return money(other.desk.portfolio.equity - other.desk.portfolio.capital)
+
+    def why(self, at: Ordinal | str | date | None = None) -> Why:
+        """Say what the strategy did at a bar and why: that bar is played again under trace.
+
+        By default the bar where the run stands, or that at which it failed; a moment is as for
+        `run_to`. The run itself is not touched. What was done by hand is done again.
+        """
+        run, cell = self.simulation, self.cell
+        if at is None:  # what fails at an open does so before its session's first bar
+            at = run.bar + (run.failed and run.desk.before_open)
+        other = self._simulation(self._rules)
+        other.redo(list(run.interventions))
+        text = None if cell is None else CellText(cell.filename, cell.offset, cell.source)
+        return trace(other, at, self.title, text, run)
 
     @property
     def title(self) -> str:
@@ -704,6 +723,21 @@ class Run:
         if options["band"]:
             options["band"] = self.band()
         return report_summary.summary(self.result, self.title, options)
+
+    def why_fill(self, which: int | Fill) -> FillStory:
+        """Tell why a fill came about and what it cost: by its row in `fills`, or itself."""
+        bt = self.bt
+        return fill_story(
+            self.result.fills, which, bt._rules, bt.options["slippage"], self.currency
+        )
+
+    def attribution(self, day: date | str | None = None) -> Attribution:
+        """Divide a session's PnL by leg, greek and cause; by default that of the worst day.
+
+        See `bestbt.report.attribution`.
+        """
+        bt = self.bt
+        return attribution(self.result, bt.feed, bt.market, day, bt.options["rate"])
 
     def band(self) -> tuple[Money, Money]:
         """PnL on the pessimistic and on the optimistic path; see `Backtest.band`."""

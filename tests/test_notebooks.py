@@ -32,7 +32,10 @@ from tests.test_architecture import ENGINE
 ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 TEXTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
-RUN = [ROOT / "README.md", *(ROOT / "docs" / f"{name}.md" for name in ("cells", "importing"))]
+RUN = [
+    ROOT / "README.md",
+    *(ROOT / "docs" / f"{name}.md" for name in ("cells", "debugging", "importing")),
+]
 
 FENCE = re.compile(r"^```(?P<kind>\S*)(?P<marks>[^\n]*)\n(?P<body>.*?)^```$", re.M | re.S)
 

@@ -22,7 +22,16 @@ from bestbt.engine.pricing import years_to
 from bestbt.errors import ContractNotFound, NoSchedule, OrderError, UsageError, did_you_mean
 from bestbt.units import DAY, MINUTE, Ns, Ordinal, Price, RawPrice, Right
 
-__all__ = ["MAX_AGE", "By", "ChainBase", "Floor", "check_right", "check_terms", "too_old"]
+__all__ = [
+    "MAX_AGE",
+    "By",
+    "ChainBase",
+    "Floor",
+    "check_right",
+    "check_terms",
+    "close_of_expiry",
+    "too_old",
+]
 
 By: TypeAlias = Literal["spot", "synthetic", "future", "forward"]
 
@@ -299,17 +308,8 @@ class ChainBase:
         return float(years_to(left / MINUTE)) if left >= 0 else math.nan
 
     def _close_of_expiry(self) -> Ns:
-        """End of trading on the expiry day; if the exchange is closed then, on the day before."""
-        grid, today = self._desk.grid, self._desk.grid.session(max(self._clock.bar, 0))
-        try:
-            week = date.fromordinal(self.expiry.toordinal() - 7)
-            sessions = self._desk.market.sessions(week, self.expiry)
-        except NoSchedule:  # a day too far off for the market's tables: at the hour of today
-            sessions = ()
-        if sessions:
-            return sessions[-1].close
-        days = (self.expiry - grid.sessions[today].day).days
-        return grid.sessions[today].close + days * DAY
+        today = self._desk.grid.session(max(self._clock.bar, 0))
+        return close_of_expiry(self._desk.market, self._desk.grid, today, self.expiry)
 
     # At the money
 
@@ -336,6 +336,22 @@ class ChainBase:
 
     def _to_raw(self, price: Price) -> RawPrice:
         return round(price * self.spot.spec.scale)
+
+
+def close_of_expiry(market: Market, grid: Grid, session: int, expiry: date) -> Ns:
+    """End of trading on an expiry day; if the exchange is closed then, on the day before.
+
+    A day too far off for the market's tables ends at the hour of *session*.
+    """
+    try:
+        week = date.fromordinal(expiry.toordinal() - 7)
+        sessions = market.sessions(week, expiry)
+    except NoSchedule:
+        sessions = ()
+    if sessions:
+        return sessions[-1].close
+    days = (expiry - grid.sessions[session].day).days
+    return grid.sessions[session].close + days * DAY
 
 
 _strike: Callable[[Listing], float] = attrgetter("spec.strike")  # of an option: it has one

@@ -25,6 +25,7 @@ from bestbt.engine.result import Result
 from bestbt.units import MONEY_SCALE, Ordinal, Qty, RawMoney
 
 __all__ = [
+    "CASH_ACCOUNTS",
     "OpenLot",
     "Shares",
     "charges_by_fill",
@@ -43,7 +44,7 @@ __all__ = [
 ]
 
 # Every other account is a charge.
-_CASH = frozenset(("capital", "premium", "settlement", "variation"))
+CASH_ACCOUNTS = frozenset(("capital", "premium", "settlement", "variation"))
 
 
 class OpenLot(NamedTuple):
@@ -83,7 +84,7 @@ class Shares:
         self._taken += [0] * len(fills)
         corrections = []
         for posting in ledger:
-            if posting.account in _CASH:
+            if posting.account in CASH_ACCOUNTS:
                 continue
             if posting.fill is not None:
                 self.by_fill[posting.fill] -= posting.amount
@@ -423,7 +424,7 @@ def _gross(result: Result) -> npt.NDArray[np.int64]:
     """Raw PnL before charges at each bar's close."""
     charged = np.zeros(result.end - result.start + 1, dtype=np.int64)
     for posting in result.ledger:
-        if posting.account not in _CASH:
+        if posting.account not in CASH_ACCOUNTS:
             charged[posting.bar - result.start] -= posting.amount
     return result.equity() - result.capital + np.cumsum(charged[:-1])
 
