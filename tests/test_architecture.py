@@ -72,6 +72,7 @@ ENGINE: tuple[str, ...] = (
     "strategy",
     "feeder",
     "result",
+    "lines",
     "events",
     "simulation",
 )

@@ -1,18 +1,21 @@
 """Events: what a run can be played to, and what can make it stand still.
 
-An event is one of `EVENTS`, or a condition: a Python expression over the names of the strategy
-(`today_pnl < -2000`, `spot.price > 22_000 and not blocked`) and `pnl`, the run's own. It is read
-after each bar and happens in the bar in which it becomes true.
+An event is one of `EVENTS`; or a line of the strategy (`line 12`), as tracebacks count it; or a
+condition: a Python expression over the names of the strategy (`today_pnl < -2000`,
+`spot.price > 22_000 and not blocked`) and `pnl`, the run's own. A condition is read after each bar
+and happens in the bar in which it becomes true.
 """
 
 from __future__ import annotations
 
 import ast
 import builtins
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Protocol
 
 from bestbt.engine.feeder import PriceFeeder
+from bestbt.engine.lines import LineWatch
 from bestbt.engine.strategy import Strategy
 from bestbt.errors import BestbtError, ContractNotFound, UsageError, did_you_mean
 from bestbt.units import money
@@ -23,7 +26,16 @@ EVENTS = ("fill", "order", "stop", "roll", "block", "expiry", "session")
 """A trade; an order placed; a stop that filled; a roll that filled; a block that begins; the close
 of a day on which options or futures of the first symbol expire; the close of a day."""
 
-Watch = Callable[[], bool]
+_LINE = re.compile(r"line\s+(\d+)")
+
+
+class Watch(Protocol):
+    """Says, asked after each bar, whether its event has happened in it."""
+
+    def __call__(self) -> bool: ...
+
+    def close(self) -> None:
+        """Stop watching."""
 
 
 def check_event(event: Any, strategy: Strategy) -> str:
@@ -47,7 +59,9 @@ def check_event(event: Any, strategy: Strategy) -> str:
             f"{event!r} is no event: give one of {', '.join(EVENTS)}, or a condition as text, "
             "such as 'today_pnl < -2000'."
         )
-    if event not in EVENTS:
+    if line := _LINE.fullmatch(event):
+        LineWatch(int(line[1]), strategy).close()
+    elif event not in EVENTS:
         read = [n for n in ast.walk(_parsed(event)) if isinstance(n, ast.Name)]
         own = {n.id for n in read if not isinstance(n.ctx, ast.Load)} | {"self", "pnl"}
         known = own | {n for n in dir(strategy) if not n.startswith("_")} | set(dir(builtins))
@@ -64,27 +78,38 @@ def check_event(event: Any, strategy: Strategy) -> str:
 
 def watch(event: str, feeder: PriceFeeder) -> Watch:
     """Return what says, asked after each bar from now on, whether an event has happened in it."""
+    if line := _LINE.fullmatch(event):
+        return LineWatch(int(line[1]), feeder.strategy)
     if event not in EVENTS:
         return _Condition(event, feeder)
-    desk = feeder.desk
-    if event == "expiry":
-        return lambda: _expires(feeder)
-    records: dict[str, Sequence[Any]] = {
-        "order": desk.orders,
-        "session": feeder.closed,
-        "block": desk.log,
-    }
-    found = records.get(event, desk.portfolio.fills)
-    kind = event if event in ("stop", "roll", "block") else None  # of a fill, or of a log line
-    seen = len(found)
+    return _Happening(event, feeder)
 
-    def happened() -> bool:
-        nonlocal seen
-        new = found[seen:]
-        seen += len(new)
-        return any(kind is None or one.kind == kind for one in new)
 
-    return happened
+class _Happening:
+    """One of `EVENTS`."""
+
+    def __init__(self, event: str, feeder: PriceFeeder) -> None:
+        self._expiry, self._feeder = event == "expiry", feeder
+        desk = feeder.desk
+        records: dict[str, Sequence[Any]] = {
+            "order": desk.orders,
+            "session": feeder.closed,
+            "block": desk.log,
+        }
+        self._records = records.get(event, desk.portfolio.fills)
+        # Of a fill, or of a line of the log.
+        self._kind = event if event in ("stop", "roll", "block") else None
+        self._seen = len(self._records)
+
+    def __call__(self) -> bool:
+        if self._expiry:
+            return _expires(self._feeder)
+        new = self._records[self._seen :]
+        self._seen += len(new)
+        return any(self._kind is None or one.kind == self._kind for one in new)
+
+    def close(self) -> None:
+        """It only looks when it is asked."""
 
 
 def _expires(feeder: PriceFeeder) -> bool:
@@ -107,6 +132,9 @@ class _Condition:
     def __call__(self) -> bool:
         was, self._was = self._was, self._holds()
         return self._was and not was
+
+    def close(self) -> None:
+        """It only looks when it is asked."""
 
     def _holds(self) -> bool:
         desk = self._feeder.desk

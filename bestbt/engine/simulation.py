@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from bestbt.engine.by_hand import ByHand, perform
 from bestbt.engine.costing import Cost
 from bestbt.engine.desk import Desk
-from bestbt.engine.events import EVENTS, check_event, watch
+from bestbt.engine.events import EVENTS, Watch, check_event, watch
 from bestbt.engine.feeder import PriceFeeder
 from bestbt.engine.grid import Clock, utc_ns
 from bestbt.engine.matching import MatchRules, Slippage
@@ -351,14 +351,20 @@ class Simulation(ByHand):
         if not events:
             self._go(horizon)
             return
-        watches = [(event, watch(event, self.feeder)) for event in events]
-        while self.bar < horizon and not self.finished and not self._pausing:
-            self._go(self.bar + 1)
-            # All are asked: each keeps what it has seen.
-            happened = [event for event, has in watches if has()]
-            if happened:
-                self.met = happened[0]
-                break
+        watches: list[tuple[str, Watch]] = []
+        try:
+            for event in events:
+                watches.append((event, watch(event, self.feeder)))
+            while self.bar < horizon and not self.finished and not self._pausing:
+                self._go(self.bar + 1)
+                # All are asked: each keeps what it has seen.
+                happened = [event for event, has in watches if has()]
+                if happened:
+                    self.met = happened[0]
+                    break
+        finally:
+            for _, has in watches:
+                has.close()
 
     def _bar_at(self, target: str | date) -> Ordinal:
         moment = target

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bestbt.engine.simulation import Simulation
@@ -114,6 +115,44 @@ def test_what_was_done_by_hand_can_be_taken_back() -> None:
         run.undo(0)
 
 
+class Lined(Strategy):
+    """Buys on one line, in a helper."""
+
+    def on_bar(self) -> None:
+        if self.bar in (1, 5):
+            self.enter()
+
+    def enter(self) -> None:
+        self.buy(self.contract("NIFTY 2024-01-04 100 CE"), lots=1)
+
+
+def test_a_run_comes_to_rest_at_a_line_of_the_strategy() -> None:
+    line = Lined.enter.__code__.co_firstlineno + 1
+    feed = market(*PATH, days=(DAY, NEXT))
+    run = simulate(Lined, feed, run=False)
+    assert stands(run, f"line {line}") == [1, 5, 7]
+    assert sys.gettrace() is None
+    assert run.result.hash == simulate(Lined, feed).result.hash
+    run = simulate(Lined, feed, run=False)
+    run.break_at(f"line {line}")
+    assert (run.run().bar, run.met) == (1, f"line {line}")
+    assert sys.gettrace() is None
+
+
+def test_a_line_that_runs_nothing_or_is_watched_already_is_refused() -> None:
+    run = simulate(Lined, market(*PATH, days=(DAY, NEXT)), run=False)
+    line = Lined.enter.__code__.co_firstlineno + 1
+    with pytest.raises(UsageError, match=f"line 99999: the strategy runs no code there.*{line}"):
+        run.break_at("line 99999")
+    if not hasattr(sys, "monitoring"):
+        sys.settrace(lambda *_: None)
+        try:
+            with pytest.raises(UsageError, match="a debugger is attached"):
+                run.run_to(f"line {line}")
+        finally:
+            sys.settrace(None)
+
+
 @pytest.mark.parametrize(
     ("event", "says"),
     [
@@ -130,6 +169,7 @@ def test_what_is_no_event_is_refused(event: Any, says: str) -> None:
         ready().run_to(event)
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(-1, 7), max_size=8))
 def test_wherever_a_run_is_taken_it_comes_out_the_same(bars: list[int]) -> None:
     run = ready()

@@ -344,7 +344,7 @@ def test_steps_that_are_none(store: Store) -> None:
     assert "Did you mean 'session'?" in message(UsageError, lambda: stepped.run_to("sesion"))
     stepped.step(30)
     told = message(UsageError, lambda: stepped.run_to("2024-01-01 09:20"))
-    assert "back() rewinds" in told
+    assert "back_to() rewinds" in told
     assert stepped.simulation.bar == 29  # nothing moved
 
 
