@@ -24,14 +24,9 @@ from bestbt.widgets.ticks import round_values
 __all__ = ["ChainCharts"]
 
 CALL, PUT = BUY, SELL  # blue and orange: told apart by every eye
-_OI = (
-    f'<span class="bt-pane-title">Open interest: <b style="color:{CALL}">calls</b>, '
-    f'<b style="color:{PUT}">puts</b>; <i>light: new today, hollow: gone today</i></span>'
-)
-_IV = (
-    f'<span class="bt-pane-title">Implied volatility, %: <b style="color:{CALL}">calls</b>, '
-    f'<b style="color:{PUT}">puts</b>; <i>line: out of the money</i></span>'
-)
+_SIDES = f'<b style="color:{CALL}">calls</b>, <b style="color:{PUT}">puts</b>'
+_OI = "Open interest, {unit}: " + _SIDES + "; light: new today, hollow: gone today"
+_IV = f"Implied volatility, %: {_SIDES}; line: out of the money"
 
 
 class ChainCharts(widgets.HBox):  # type: ignore[misc]
@@ -45,7 +40,7 @@ class ChainCharts(widgets.HBox):  # type: ignore[misc]
 
     def __init__(self, height: int = 150) -> None:
         self._oi, self._smile = _Interest(height - 16), _Smile(height - 16)
-        super().__init__([_titled(_OI, self._oi.figure), _titled(_IV, self._smile.figure)])
+        super().__init__([self._oi.box, self._smile.box])
         self.add_class("bt-chain-charts")
 
     def __repr__(self) -> str:
@@ -57,24 +52,25 @@ class ChainCharts(widgets.HBox):  # type: ignore[misc]
         self._smile.show(scene)
 
 
-def _titled(title: str, pane: Any) -> Any:
-    label = widgets.HTML(title, layout={"height": "16px", "margin": "0"})
-    return widgets.VBox([label, pane], layout={"width": "50%", "min_width": "0"})
-
-
 class _Pane:
-    """A figure over strikes, with a line where the forward is."""
+    """A titled figure over strikes, with a line where the forward is."""
 
-    def __init__(self, height: int, ticks: int, tick_format: str) -> None:
+    def __init__(self, height: int) -> None:
         self._x = bqplot.LinearScale(min=0.0, max=1.0, allow_padding=False)
         self._strikes = bqplot.Axis(scale=self._x, grid_lines="none", tick_format="d")
-        self._y = ValueAxis(ticks, tick_format)
+        self._y = ValueAxis(3)
         self._unit = bqplot.LinearScale(min=0.0, max=1.0)
         self._forward = self.path(GREY, self._unit, line_style="dashed")
         marks = [self._forward, *self.marks()]
         self.figure = figure(
             marks, [self._strikes, self._y.axis], self._x, self._y.scale, height, bottom=22
         )
+        self._title = widgets.HTML(layout={"height": "16px", "margin": "0"})
+        self.box = widgets.VBox([self._title, self.figure], layout={"width": "50%"})
+
+    def call(self, title: str) -> None:
+        """Set the title."""
+        self._title.value = f'<span class="bt-pane-title">{title}</span>'
 
     def marks(self) -> list[Any]:
         """Return what is drawn, made once."""
@@ -106,9 +102,6 @@ class _Pane:
 class _Interest(_Pane):
     """Calls left of the strike, puts right; what is new today light on top, what is gone hollow."""
 
-    def __init__(self, height: int) -> None:
-        super().__init__(height, 3, "~s")
-
     def marks(self) -> list[Any]:
         def kinds(colour: str) -> list[Any]:
             full = {"fill": "inside", "fill_colors": [colour], "close_path": True}
@@ -124,6 +117,9 @@ class _Interest(_Pane):
     def show(self, scene: ChainScene | None) -> None:
         """Draw the bars of each strike."""
         step = self.place(scene)
+        lakh = scene is not None and scene.currency == "₹"
+        unit = 1e5 if lakh else 1e6
+        self.call(_OI.format(unit="lakh" if lakh else "millions"))
         highest = 0.0
         for kinds, right in zip(self._kinds, ("calls", "puts"), strict=True):
             parts = _parts(scene, getattr(scene, right)) if scene is not None else None
@@ -133,10 +129,10 @@ class _Interest(_Pane):
                     continue
                 middle = scene.strikes + (-0.21 if right == "calls" else 0.21) * step
                 low, high = parts[i]
-                x, y = _bars(middle, low, high, 0.19 * step)
+                x, y = _bars(middle, low / unit, high / unit, 0.2 * step)
                 highest = max(highest, float(y[~np.isnan(y)].max(initial=0.0)))
                 send(mark, x=x, y=y)
-        self._y.show(0.0, max(highest * 1.05, 1.0))
+        self._y.show(0.0, highest * 1.05 or 1.0)
 
 
 def _parts(scene: ChainScene, side: Side) -> tuple[tuple[Floats, Floats], ...]:
@@ -167,16 +163,13 @@ def _bars(middle: Floats, low: Floats, high: Floats, half: float) -> tuple[Float
 class _Smile(_Pane):
     """Points of calls and puts, and a line through those that are out of the money."""
 
-    def __init__(self, height: int) -> None:
-        super().__init__(height, 3, ",.10~g")
-
     def marks(self) -> list[Any]:
         scales = {"x": self._x, "y": self._y.scale}
         self._points = [
             bqplot.Scatter(
                 x=NOTHING, y=NOTHING, scales=scales, colors=[colour], default_size=size, stroke=None
             )
-            for colour, size in ((CALL, 14), (PUT, 14))
+            for colour, size in ((CALL, 30), (PUT, 10))  # a put's lies on the call's
         ]
         self._line = self.path(GREY, stroke_width=1.4)
         return [self._line, *self._points]
@@ -184,6 +177,7 @@ class _Smile(_Pane):
     def show(self, scene: ChainScene | None) -> None:
         """Draw the volatilities of each strike."""
         self.place(scene)
+        self.call(_IV)
         seen: list[Floats] = []
         if scene is None:
             curves = [np.empty(0)] * 3

@@ -48,6 +48,8 @@ class ChainTable(anywidget.AnyWidget):
     around
         Strikes shown on each side of the money; None: all, with all columns, in a table that
         scrolls in itself.
+    height
+        Pixels of that table without its header line; with *around* the rows decide.
     """
 
     _esm = static("chain.js")
@@ -56,14 +58,16 @@ class ChainTable(anywidget.AnyWidget):
     data = traitlets.Bytes(b"").tag(sync=True)
     meta: traitlets.Dict[str, Any] = traitlets.Dict({"note": NOTHING}).tag(sync=True)
     around = traitlets.Int(None, allow_none=True).tag(sync=True)
+    height = traitlets.Int(320).tag(sync=True)
 
     def __init__(
         self,
         picked: Callable[[str], None] | None = None,
         expiry_chosen: Callable[[date | None], None] | None = None,
         around: int | None = 7,
+        height: int = 320,
     ) -> None:
-        super().__init__(around=around)
+        super().__init__(around=around, height=height)
         self._picked, self._expiry_chosen = picked, expiry_chosen
         self._scene: ChainScene | None = None
         self.on_msg(self._message)
@@ -86,10 +90,15 @@ class ChainTable(anywidget.AnyWidget):
         if scene is None or not isinstance(content, dict):
             return
         if "expiry" in content:
-            days = {day.isoformat(): day for day in scene.expiries}
+            days: dict[Any, date | None] = {day.isoformat(): day for day in scene.expiries}
+            days[None] = None
             chosen = content["expiry"]
-            if self._expiry_chosen is not None and (chosen is None or chosen in days):
-                self._expiry_chosen(None if chosen is None else days[chosen])
+            if (
+                self._expiry_chosen is not None
+                and isinstance(chosen, str | None)
+                and chosen in days
+            ):
+                self._expiry_chosen(days[chosen])
             return
         name = _name(scene, content.get("strike"), content.get("right"))
         if name and self._picked is not None:
@@ -98,17 +107,15 @@ class ChainTable(anywidget.AnyWidget):
 
 def _name(scene: ChainScene, strike: Any, right: Any) -> str:
     """Name what was clicked as tables write it; empty where there is no such thing."""
-    if not isinstance(strike, int | float):
+    if not isinstance(strike, int | float) or right not in ("CE", "PE", ""):
         return ""
     at = np.flatnonzero(scene.strikes == strike)
     side = {"CE": scene.calls, "PE": scene.puts}.get(right)
     if not len(at) or (side is not None and not side.listed[at[0]]):
         return ""
-    return (
-        f"STRADDLE {strike:g}"
-        if side is None
-        else f"{scene.symbol} {scene.expiry} {strike:g} {right}"
-    )
+    if side is None:
+        return f"STRADDLE {strike:g}"
+    return f"{scene.symbol} {scene.expiry} {strike:g} {right}"
 
 
 def window(scene: ChainScene, around: int | None) -> slice:
@@ -154,7 +161,7 @@ def words(scene: ChainScene) -> dict[str, Any]:
         "expiry": scene.expiry.isoformat(),
         "asked": None if scene.asked is None else scene.asked.isoformat(),
         "expiries": [
-            [day.isoformat(), f"{day:%a %d %b %y}{' · month' if monthly else ''}"]
+            [day.isoformat(), f"{day:%d %b %y}{' · month' if monthly else ''}"]
             for day, monthly in zip(scene.expiries, scene.monthly, strict=True)
         ],
         "dte": scene.dte,

@@ -63,11 +63,11 @@ def figure(marks: list[Any], axes: list[Any], x: Any, y: Any, height: int, botto
 class ValueAxis:
     """The scale of money or prices at the left of a pane, with round ticks."""
 
-    def __init__(self, ticks: int, tick_format: str = ",.10~g") -> None:
+    def __init__(self, ticks: int) -> None:
         self._ticks = ticks
         self.scale = bqplot.LinearScale(min=0.0, max=1.0)
         self.axis = bqplot.Axis(
-            scale=self.scale, side="left", grid_lines="none", tick_format=tick_format
+            scale=self.scale, side="left", grid_lines="none", tick_format=",.10~g"
         )
 
     def show(self, lo: float, hi: float) -> None:

@@ -8,9 +8,10 @@ const UNITS = { true: [[1e7, "Cr"], [1e5, "L"], [1e3, "K"]], false: [[1e9, "B"],
 
 const signed = (v, text) => (v < 0 ? MINUS + text : text);
 
-function short(v, indian, digits = 3) {
+function short(v, look, digits = 3) {
   const size = Math.abs(v);
-  for (const [unit, letter] of UNITS[indian]) {
+  const all = UNITS[look.indian];
+  for (const [unit, letter] of look.compact && look.indian ? all.slice(1) : all) {
     if (size < unit * 0.9995) continue;
     const many = size / unit;
     const places = Math.max(0, digits - (many < 9.995 ? 1 : many < 99.95 ? 2 : 3));
@@ -19,44 +20,44 @@ function short(v, indian, digits = 3) {
   return signed(v, size.toFixed(0));
 }
 
-const whole = (v, indian) => signed(v, grouped[indian].format(Math.round(Math.abs(v))));
+const whole = (v, look) => signed(v, grouped[look.indian].format(Math.round(Math.abs(v))));
 
-function price(v, tight) {
+function price(v, { short: tight } = {}) {
   const size = Math.abs(v);
-  if (size < 999.995) return signed(v, size.toFixed(2));
-  const text = size.toFixed(tight ? 0 : 2);
+  const text = size.toFixed(tight && size >= 999.995 ? 0 : 2);
   return signed(v, text.replace(/\B(?=(\d{3})+(?!\d))/, ","));
 }
 
-const units = (v, look) => (look.short ? short(v, look.indian) : whole(v, look.indian));
+const units = (v, look) => (look.short ? short : whole)(v, look);
 const plus = (v, text) => (v > 0 ? "+" + text : text);
 const fixed = (places) => (v) => signed(v, Math.abs(v).toFixed(places));
 const bare = (v) => signed(v, Math.abs(v).toFixed(2).replace(/^0\./, "."));
 
-// field, head, width in digits (full, compact), what it is, how it is written
+// field, head, width in digits (full, full and short, compact), what it is, how it is written
 const COLUMNS = [
-  ["oi", "OI", [10.5, 5], "open interest, units", units],
-  ["oi_change", "chg OI", [10.5, 5.4], "change of open interest since the session before, units",
-    (v, look) => plus(v, look.short ? short(v, look.indian, look.compact ? 2 : 3) : whole(v, look.indian))],
-  ["volume", "volume", [11.5, 0], "units traded in the session so far", units],
-  ["iv", "IV", [5, 4], "implied volatility a year, percent", (v) => fixed(1)(100 * v)],
-  ["delta", "Δ", [6, 4.2], "delta: change of the price when the forward rises by 1",
+  ["oi", "OI", [10.5, 6, 4.9], "open interest, units", units],
+  ["oi_change", "chg", [10.5, 7, 5.4], "change of open interest since the session before, units",
+    (v, look) => plus(v, look.short ? short(v, look, look.compact ? 2 : 3) : whole(v, look))],
+  ["volume", "vol", [11.5, 6, 0], "units traded in the session so far", units],
+  ["iv", "IV", [5.5, 4.8, 4.1], "implied volatility a year, percent", (v) => fixed(1)(100 * v)],
+  ["delta", "Δ", [6.2, 5.6, 4.4], "delta: change of the price when the forward rises by 1",
     (v, look) => (look.compact ? bare(v) : fixed(2)(v))],
-  ["theta", "Θ", [6.5, 0], "theta: change of the price in a calendar day", fixed(2)],
-  ["vega", "vega", [6, 0], "vega: change of the price per vol point", fixed(2)],
-  ["gamma", "Γ", [7.5, 0], "gamma: change of delta when the forward rises by 1", fixed(5)],
-  ["bid", "bid", [8.5, 0], "best bid at the bar's close", price],
-  ["ask", "ask", [8.5, 0], "best ask at the bar's close", price],
-  ["last", "last", [8.5, 6.2], "newest close; underlined where it lies outside bid and ask",
-    (v, look) => price(v, look.compact)],
-  ["age", "age", [4.5, 0], "bars since the last trade; older than five, or of an earlier session: dimmed",
+  ["theta", "Θ", [7.5, 6.8, 0], "theta: change of the price in a calendar day", fixed(2)],
+  ["vega", "vega", [6, 5.6, 0], "vega: change of the price per vol point", fixed(2)],
+  ["gamma", "Γ", [8, 7.4, 0], "gamma: change of delta when the forward rises by 1", fixed(5)],
+  ["bid", "bid", [8.8, 6.7, 0], "best bid at the bar's close", price],
+  ["ask", "ask", [8.8, 6.7, 0], "best ask at the bar's close", price],
+  ["last", "last", [8.8, 6.9, 6.1], "newest close; underlined where it lies outside bid and ask",
+    price],
+  ["age", "age", [5, 4.4, 0], "bars since the last trade; older than five, or of an earlier session: dimmed",
     (v) => v.toFixed(0)],
 ];
+const WIDE = 1200; // px from which open interest is written in full
 const GREEKS = new Set(["theta", "vega", "gamma"]);
 const MIDDLE = [
-  ["strike", "strike", [7.5, 5.6], "strike; solid lines: at the money by spot, dotted: by the synthetic future"],
-  ["straddle", "straddle", [9, 6.2], "price of call and put together; – unless both are fresh"],
-  ["own", "own", [9, 6.2], "units held: C of the call, P of the put, CP of each"],
+  ["strike", "strike", [8, 7.2, 5.8], "strike; solid lines: at the money by spot, dotted: by the synthetic future"],
+  ["straddle", "C+P", [9.5, 8.8, 6], "price of call and put together; – unless both are fresh"],
+  ["own", "own", [10, 8.8, 6.6], "units held: C of the call, P of the put, CP of each"],
 ];
 
 const make = (tag, className = "", text = "") => {
@@ -84,7 +85,7 @@ function render({ model, el }) {
   const compact = model.get("around") !== null;
   const fields = model.get("fields");
   const at = Object.fromEntries(fields.map((name, i) => [name, i]));
-  const shown = COLUMNS.filter(([, , width]) => width[compact ? 1 : 0] > 0);
+  const shown = COLUMNS.filter(([, , width]) => !compact || width[2] > 0);
   const columns = [
     ...shown.map((column) => ["call", ...column]),
     ...MIDDLE.map((column) => ["", ...column]),
@@ -109,10 +110,9 @@ function render({ model, el }) {
   const caption = table.createCaption();
   const group = document.createElement("colgroup");
   const line = table.createTHead().insertRow();
-  for (const [side, field, name, width, title] of columns) {
+  for (const [side, field, name, , title] of columns) {
     const look = `bt-col-${field}${GREEKS.has(field) ? " bt-greek" : ""}`;
-    const col = group.appendChild(make("col", look));
-    col.style.width = `${width[compact ? 1 : 0]}ch`;
+    group.appendChild(make("col", look));
     const th = line.appendChild(make("th", look, name));
     th.scope = "col";
     th.title = side ? `${side}s: ${title}` : title;
@@ -122,7 +122,8 @@ function render({ model, el }) {
   scroll.append(table);
   const note = make("div", "bt-chain-note");
   el.replaceChildren(head, scroll, note);
-  if (compact) scroll.style.setProperty("--rows", 2 * model.get("around") + 1);
+  scroll.style.setProperty("--rows", 2 * model.get("around") + 1);
+  scroll.style.setProperty("--height", `${model.get("height")}px`);
 
   const rows = []; // of cells
   const look = { compact };
@@ -136,18 +137,18 @@ function render({ model, el }) {
   const own = (row) => {
     const [call, put] = [value(row, "call.own") || 0, value(row, "put.own") || 0];
     if (!call && !put) return ["", ""];
-    const many = (v) => plus(v, look.short ? short(v, look.indian) : whole(v, look.indian));
+    const many = (v) => plus(v, units(v, look));
     const tone = call + put < 0 || (call + put === 0 && call < 0) ? "bt-short" : "bt-long";
     if (call === put) return [`${many(call)} CP`, tone];
     if (call && put) return [`${many(call)}/${many(put)}`, "bt-both"];
     return call ? [`${many(call)} C`, tone] : [`${many(put)} P`, tone];
   };
 
-  const drawMiddle = (row, field, mark) => {
+  const drawMiddle = (row, field) => {
     if (field === "own") return own(row);
     const v = value(row, field);
-    if (field === "straddle") return [Number.isNaN(v) ? NONE : price(v, compact), ""];
-    return [String(v), mark ? "bt-money" : ""];
+    if (field === "strike") return [String(v), ""];
+    return [Number.isNaN(v) ? NONE : price(v, look), ""];
   };
 
   const drawRow = (row, cells) => {
@@ -164,8 +165,8 @@ function render({ model, el }) {
     }
     columns.forEach(([side, field, , , , write], i) => {
       if (!side) {
-        const [text, extra] = drawMiddle(row, field, mark);
-        cells[i].set(text, `bt-col-${field}${mark} ${extra}`);
+        const [text, extra] = drawMiddle(row, field);
+        cells[i].set(text, `bt-col-${field}${mark}${extra && " " + extra}`);
         return;
       }
       const one = sides[side];
@@ -182,7 +183,7 @@ function render({ model, el }) {
     const list = JSON.stringify(meta.expiries);
     if (list !== listed) {
       listed = list;
-      const nearest = new Option(`${meta.expiries[0][1]} (nearest)`, "");
+      const nearest = new Option(`${meta.expiries[0][1]} · nearest`, "");
       expiry.replaceChildren(nearest, ...meta.expiries.map(([day, text]) => new Option(text, day)));
       asked = undefined;
     }
@@ -192,8 +193,8 @@ function render({ model, el }) {
     const [at, source, age] = meta.forward ?? [NaN, "", 0];
     const forward = Number.isNaN(at) ? NONE : `${price(at)} ${compact ? source.slice(0, 3) : source}`;
     const late = age ? `, ${age} bars old` : "";
-    const lot = meta.lot === null ? NONE : whole(meta.lot, meta.indian);
-    const freeze = meta.freeze === null ? NONE : whole(meta.freeze, meta.indian);
+    const lot = meta.lot === null ? NONE : whole(meta.lot, look);
+    const freeze = meta.freeze === null ? NONE : whole(meta.freeze, look);
     const text = compact
       ? `${days}d · F ${forward} · lot ${lot} · frz ${freeze}`
       : `${days} session${meta.dte === 1 ? "" : "s"} left · forward ${forward}${late} · lot ${lot} · freeze ${freeze}`;
@@ -209,6 +210,7 @@ function render({ model, el }) {
   const centre = () => {
     if (compact || centred === asked || !scroll.clientHeight || !rows.length) return;
     centred = asked;
+    scroll.scrollLeft = (scroll.scrollWidth - scroll.clientWidth) / 2;
     const row = body.querySelector(".bt-atm")?.parentElement ?? body.rows[rows.length >> 1];
     scroll.scrollTop = row.offsetTop + row.offsetHeight / 2 - (scroll.clientHeight + line.offsetHeight) / 2;
   };
@@ -221,10 +223,13 @@ function render({ model, el }) {
     note.textContent = meta.note;
     el.classList.toggle("bt-empty", n === 0);
     head.hidden = !meta.expiry;
-    if (meta.expiry) drawHead(meta);
     look.indian = meta.indian === true;
-    look.short = compact || el.classList.contains("bt-greeks") || el.clientWidth < 1150;
-    el.classList.toggle("bt-shorter", look.short);
+    if (meta.expiry) drawHead(meta);
+    look.short = compact || el.classList.contains("bt-greeks") || el.clientWidth < WIDE;
+    columns.forEach(([, , , width], i) => {
+      const digits = `${width[compact ? 2 : look.short ? 1 : 0]}ch`;
+      if (group.children[i].style.width !== digits) group.children[i].style.width = digits;
+    });
     while (rows.length > n) {
       rows.pop();
       body.deleteRow(-1);
@@ -248,6 +253,7 @@ function render({ model, el }) {
   more.addEventListener("click", () => {
     more.setAttribute("aria-pressed", String(el.classList.toggle("bt-greeks")));
     draw();
+    scroll.scrollLeft = (scroll.scrollWidth - scroll.clientWidth) / 2; // the strikes stay in view
   });
 
   draw();
