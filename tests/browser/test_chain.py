@@ -140,6 +140,14 @@ def without_own(row: list[str]) -> list[str]:
     return row[:11] + row[12:]
 
 
+def cut_off(table: Locator) -> list[str]:
+    """Return the numbers for which their cells have no room."""
+    found: list[str] = table.locator("td, th").evaluate_all(
+        "all => all.filter(td => td.scrollWidth > td.clientWidth).map(td => td.textContent)"
+    )
+    return found
+
+
 def test_a_row_says_what_the_run_says_and_follows_it(lab: Lab, run: Backtest) -> None:
     lab.page.set_viewport_size({"width": 1800, "height": 1000})  # room for whole numbers
     lab.open_notebook([PAUSED, TABLE.format(around=None, width="100%")])
@@ -158,14 +166,15 @@ def test_a_row_says_what_the_run_says_and_follows_it(lab: Lab, run: Backtest) ->
 
     # what is held stands at its row, on its side
     held = run.simulation.strategy.get_opened_positions()
-    assert len(held) == 4
+    assert len(held) == 8
     for p in held:
         c = p.contract
         assert cells(table, c.strike or 0)[11] == f"{p.qty:+d} {(c.right or '')[0]}".replace(
             "-", "−"
         )
-    assert table.locator("td.bt-col-last.bt-short").count() == 2
-    assert table.locator("td.bt-col-last.bt-long").count() == 2
+    assert table.locator("td.bt-col-last.bt-short").count() == sum(p.qty < 0 for p in held)
+    assert table.locator("td.bt-col-last.bt-long").count() == sum(p.qty > 0 for p in held)
+    assert cut_off(table) == []
 
     # the money is in the middle at first; where the reader scrolls to, it stays
     scroll = table.locator(".bt-chain-scroll")
@@ -226,11 +235,7 @@ def test_clicks_and_another_expiry(lab: Lab, run: Backtest) -> None:
     expiry.select_option("")
     expect(table.locator(".bt-chain-facts")).to_contain_text(f"F {run.chain().forward:,.2f} syn")
 
-    # nothing is cut off, and nothing that is too wide pushes the rest aside
-    cut = table.locator("td").evaluate_all(
-        "all => all.filter(td => td.scrollWidth > td.clientWidth).map(td => td.textContent)"
-    )
-    assert cut == []
+    assert cut_off(table) == []
     box = table.bounding_box()
     assert box is not None
     assert (round(box["width"]), box["height"] < 220) == (456, True)
@@ -274,6 +279,7 @@ def test_in_both_themes_it_can_be_read(lab: Lab, themed: Any, name: str) -> None
     expect(full.locator("th.bt-greek").first).to_be_hidden()
     more.click()
     expect(full.locator("th.bt-greek").first).to_be_visible()
+    assert cut_off(full) == cut_off(compact) == []
     full.screenshot(path=lab.pictures / f"chain-greeks-{name.lower()}.png")
 
 

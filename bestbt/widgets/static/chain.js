@@ -35,19 +35,19 @@ const bare = (v) => signed(v, Math.abs(v).toFixed(2).replace(/^0\./, "."));
 
 // field, head, width in digits (full, full and short, compact), what it is, how it is written
 const COLUMNS = [
-  ["oi", "OI", [10.5, 6, 4.9], "open interest, units", units],
+  ["oi", "OI", [10.5, 6.4, 4.9], "open interest, units", units],
   ["oi_change", "chg", [10.5, 7, 5.4], "change of open interest since the session before, units",
     (v, look) => plus(v, look.short ? short(v, look, look.compact ? 2 : 3) : whole(v, look))],
-  ["volume", "vol", [11.5, 6, 0], "units traded in the session so far", units],
-  ["iv", "IV", [5.5, 4.8, 4.1], "implied volatility a year, percent", (v) => fixed(1)(100 * v)],
-  ["delta", "Δ", [6.2, 5.6, 4.4], "delta: change of the price when the forward rises by 1",
+  ["volume", "vol", [11.5, 6.6, 0], "units traded in the session so far", units],
+  ["iv", "IV", [5.5, 5.4, 4.1], "implied volatility a year, percent", (v) => fixed(1)(100 * v)],
+  ["delta", "Δ", [6.2, 6.1, 4.4], "delta: change of the price when the forward rises by 1",
     (v, look) => (look.compact ? bare(v) : fixed(2)(v))],
-  ["theta", "Θ", [7.5, 6.8, 0], "theta: change of the price in a calendar day", fixed(2)],
+  ["theta", "Θ", [8, 7.9, 0], "theta: change of the price in a calendar day", fixed(2)],
   ["vega", "vega", [6, 5.6, 0], "vega: change of the price per vol point", fixed(2)],
   ["gamma", "Γ", [8, 7.4, 0], "gamma: change of delta when the forward rises by 1", fixed(5)],
   ["bid", "bid", [8.8, 6.7, 0], "best bid at the bar's close", price],
   ["ask", "ask", [8.8, 6.7, 0], "best ask at the bar's close", price],
-  ["last", "last", [8.8, 6.9, 6.1], "newest close; underlined where it lies outside bid and ask",
+  ["last", "last", [8.8, 7, 6.1], "newest close; underlined where it lies outside bid and ask",
     price],
   ["age", "age", [5, 4.4, 0], "bars since the last trade; older than five, or of an earlier session: dimmed",
     (v) => v.toFixed(0)],
@@ -56,8 +56,8 @@ const WIDE = 1200; // px from which open interest is written in full
 const GREEKS = new Set(["theta", "vega", "gamma"]);
 const MIDDLE = [
   ["strike", "strike", [8, 7.2, 5.8], "strike; solid lines: at the money by spot, dotted: by the synthetic future"],
-  ["straddle", "C+P", [9.5, 8.8, 6], "price of call and put together; – unless both are fresh"],
-  ["own", "own", [10, 8.8, 6.6], "units held: C of the call, P of the put, CP of each"],
+  ["straddle", "C+P", [9.5, 7, 6], "price of call and put together; – unless both are fresh"],
+  ["own", "own", [10, 8.4, 6.6], "units held: C of the call, P of the put, CP of each"],
 ];
 
 const make = (tag, className = "", text = "") => {
