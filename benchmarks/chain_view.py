@@ -4,19 +4,21 @@
 
 A run in memory is stepped, read and shown; the next update goes out when the browser has painted
 the last. Printed are updates painted per second, the time from a step to its paint, and what an
-update costs: CPU of the kernel to read the chain and to send it, and of the page to draw it.
+update costs: CPU of the kernel to read the chain and to send it, and time of the page's main thread
+to draw it.
 """
 
 from __future__ import annotations
 
 import json
+import time
 
 from playwright.sync_api import expect
 
 from tests.browser.driver import Lab
 
 CELL = """\
-import json, threading, time
+import json, pathlib, threading, time
 import ipywidgets as widgets
 import numpy as np
 from bestbt.engine.pricing import black76
@@ -26,7 +28,7 @@ from bestbt.widgets.chain_scene import read_chain
 from bestbt.widgets.chain_table import ChainTable
 from bestbt.widgets.pacer import Pacer
 
-UPDATES, WARM = 200, 20
+UPDATES, WARM = 100, 20
 rng = np.random.default_rng(7)
 bars = UPDATES + WARM + 1
 spot = np.round(23_000 * np.exp(np.cumsum(rng.normal(0, 2e-4, bars))), 2)
@@ -39,8 +41,7 @@ for strike in range(21_500, 24_500, 50):
         feed.add_option("2024-01-04", strike, right, price, lot=75, volume=volume, oi=oi)
 run = simulate(Strategy, feed, run=False)
 
-table, pacer, told = ChainTable(around=None), Pacer(), widgets.HTML()
-told.add_class("told")
+table, pacer = ChainTable(around=None), Pacer()
 painted = threading.Event()
 pacer.observe(lambda change: painted.set(), "ack")
 
@@ -63,18 +64,20 @@ def play():
         lag.append(time.perf_counter() - before)
     seconds = time.perf_counter() - began
     ms = lambda times: round(1e3 * float(np.median(times[WARM:])), 2)
-    told.value = json.dumps({
+    told = json.dumps({
         "painted per second": round(UPDATES / seconds, 1),
         "step to paint, ms": ms(lag),
         "the slowest tenth, ms": round(1e3 * float(np.quantile(lag[WARM:], 0.9)), 2),
         "kernel reads, CPU ms": ms(read),
         "kernel sends, CPU ms": ms(send),
     })
+    pathlib.Path("told.tmp").write_text(told)
+    pathlib.Path("told.tmp").rename("told.json")
 
-widgets.VBox([table, pacer, told])
+widgets.VBox([table, pacer])
 """
 START = "time.sleep(1); threading.Thread(target=play).start()"
-UPDATES = 220
+UPDATES = 120
 
 
 def test_how_fast_the_chain_is_painted(lab: Lab) -> None:
@@ -90,10 +93,11 @@ def test_how_fast_the_chain_is_painted(lab: Lab) -> None:
     lab.start_all()
     expect(lab.page.locator(".bt-chain tbody tr")).to_have_count(60, timeout=60_000)
     before = busy()
-    told = lab.page.locator(".told")
-    expect(told).to_contain_text("painted", timeout=60_000)
-    found = json.loads(told.inner_text())
-    found["page draws, CPU ms"] = round(1e3 * (busy() - before) / UPDATES, 2)
+    told = lab.server.root / "told.json"
+    while not told.exists():  # to ask the page would keep it from drawing
+        time.sleep(0.5)
+    found = json.loads(told.read_text())
+    found["page works, ms"] = round(1e3 * (busy() - before) / UPDATES, 2)
     print()
     for what, value in found.items():
         print(f"{what:24} {value:10,}")

@@ -128,6 +128,7 @@ function render({ model, el }) {
   const rows = []; // of cells
   const look = { compact };
   let values = new Float64Array(0);
+  let width = 0; // px; none while hidden, as behind a tab: nothing is drawn then
   let listed = ""; // the expiries in the select
   let asked; // as last told by the kernel
   let centred; // for which choice of expiry the table has been scrolled to the money
@@ -216,6 +217,7 @@ function render({ model, el }) {
   };
 
   const draw = () => {
+    if (!width) return;
     const meta = model.get("meta");
     const bytes = model.get("data"); // a view into a message: it may start anywhere
     values = new Float64Array(bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength));
@@ -225,7 +227,7 @@ function render({ model, el }) {
     head.hidden = !meta.expiry;
     look.indian = meta.indian === true;
     if (meta.expiry) drawHead(meta);
-    look.short = compact || el.classList.contains("bt-greeks") || el.clientWidth < WIDE;
+    look.short = compact || el.classList.contains("bt-greeks") || width < WIDE;
     columns.forEach(([, , , width], i) => {
       const digits = `${width[compact ? 2 : look.short ? 1 : 0]}ch`;
       if (group.children[i].style.width !== digits) group.children[i].style.width = digits;
@@ -256,7 +258,6 @@ function render({ model, el }) {
     scroll.scrollLeft = (scroll.scrollWidth - scroll.clientWidth) / 2; // the strikes stay in view
   });
 
-  draw();
   // One message sets rows and words; draw once, after both have changed.
   let due = false;
   const later = () => {
@@ -269,7 +270,10 @@ function render({ model, el }) {
   };
   model.on("change:data", later);
   model.on("change:meta", later);
-  const resized = new ResizeObserver(later); // shown in a tab that was hidden, or made narrower
+  const resized = new ResizeObserver(([now]) => {
+    width = now.contentRect.width;
+    later();
+  });
   resized.observe(el);
   return () => {
     model.off("change:data", later);
