@@ -44,6 +44,7 @@ from bestbt.report.fill_story import FillStory, fill_story
 from bestbt.store.run_writer import RunWriter
 from bestbt.store.store import Store
 from bestbt.units import MONEY_SCALE, Money, Ordinal, money
+from bestbt.widgets.chain_scene import ChainScene, read_chain
 from bestbt.widgets.scene import Scene, read_scene
 
 __all__ = ["Backtest", "Progress", "Run"]
@@ -546,6 +547,10 @@ class Run:
     def scene(self) -> Scene | None:
         """What there is to see where the run stands; None while a hook does not return."""
         return self.bt.read(read_scene, timeout=_LOOK)
+
+    def chain_scene(self, expiry: date | None = None) -> ChainScene | None:
+        """The option chain there, of the nearest expiry unless told otherwise; None without."""
+        return self.bt.read(lambda s: read_chain(s.strategy, expiry), timeout=_LOOK)
 
     @property
     def pace(self) -> float | None:

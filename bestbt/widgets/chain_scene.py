@@ -27,10 +27,10 @@ from bestbt.engine.lots import Lots
 from bestbt.engine.ports import ContractSpec
 from bestbt.engine.position import Position
 from bestbt.engine.prices import PriceColumns
+from bestbt.engine.pricing import Floats
 from bestbt.engine.strategy import Strategy
 from bestbt.errors import NoSchedule, UsageError
 from bestbt.units import POINTS, Ordinal, Qty
-from bestbt.widgets.protocol import Floats
 
 __all__ = ["ChainScene", "Side", "read_chain"]
 

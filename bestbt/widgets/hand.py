@@ -84,6 +84,10 @@ class Hand:
         """Do something by hand."""
         self._post(work)
 
+    def look(self, name: str, work: Callable[[], object]) -> None:
+        """Look into something that takes a while; what waits under the name is replaced."""
+        self._worker.post(name, work)
+
     def _step(self) -> None:
         bars, self._bars = self._bars, 0
         if bars:

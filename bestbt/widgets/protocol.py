@@ -16,6 +16,7 @@ import pandas as pd
 from bestbt.engine.grid import Grid
 from bestbt.engine.prices import PriceColumns
 from bestbt.units import Money, Ordinal
+from bestbt.widgets.chain_scene import ChainScene
 from bestbt.widgets.scene import Scene
 
 __all__ = ["Floats", "Movable", "Progress", "RunState", "Viewable"]
@@ -52,6 +53,13 @@ class Progress(Protocol):
         """Time left at that speed; None when it is not known yet."""
 
 
+class Html(Protocol):
+    """Something that can be shown."""
+
+    def to_html(self) -> str:
+        """As HTML, in the colours of the notebook."""
+
+
 class Movable(Protocol):
     """What a hand can do to a run that stands; `bestbt.run.Backtest` can."""
 
@@ -73,6 +81,9 @@ class Movable(Protocol):
     @property
     def breakpoints(self) -> list[str]:
         """The events at which the run comes to rest."""
+
+    def why(self) -> Html:
+        """What the strategy did at the bar where the run stands, and why."""
 
     @property
     def interventions(self) -> pd.DataFrame:
@@ -137,6 +148,15 @@ class Viewable(Protocol):
     booked. `equity` and `stats` are read once `done` is set. Times are tz-aware, in exchange local
     time.
     """
+
+    def chain_scene(self, expiry: date | None = None) -> ChainScene | None:
+        """The option chain where it stands; None where there is none."""
+
+    def why_fill(self, which: int) -> Html:
+        """Why a fill came about, by its row in `fills`."""
+
+    def attribution(self, day: date | None = None) -> Html:
+        """Where the PnL of a day that has closed came from."""
 
     @property
     def title(self) -> str:

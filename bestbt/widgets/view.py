@@ -8,14 +8,19 @@ tabs        report, trades, fills, orders, log, …
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Hashable, Iterable
 from datetime import date
 from typing import Any
 
 import ipywidgets as widgets
+import numpy as np
 import pandas as pd
 
 from bestbt.errors import ParamError, did_you_mean
+from bestbt.widgets.breakpoints import Breakpoints
+from bestbt.widgets.chain_charts import ChainCharts
+from bestbt.widgets.chain_scene import ChainScene
+from bestbt.widgets.chain_table import ChainTable
 from bestbt.widgets.charts import Charts
 from bestbt.widgets.days import Days, day_pnl
 from bestbt.widgets.hand import Hand
@@ -70,6 +75,7 @@ class RunView(widgets.VBox):  # type: ignore[misc]
             raise ParamError(f"RunView does not take {name!r}. {did_you_mean(name, ['height'])}")
         self._run = run
         self._scene: Scene | None = None
+        self._chained: ChainScene | None = None
         self._problem = self._refused = ""
         self._shown: tuple[str, int, int] | None = None  # state, bar and moves as last drawn
         self._moves = 0  # how often the run has been moved by hand
@@ -86,7 +92,9 @@ class RunView(widgets.VBox):  # type: ignore[misc]
         self._tabs = self._make_tabs()
         self._help = widgets.HTML(help_html(), layout={"display": "none"})
         upper = _row(self._charts.price_box, self._positions, "bt-upper")
-        lower = _row(self._charts.pnl_box, widgets.Box(), "bt-lower")
+        self._expiry: date | None = None  # of the chain; None: the nearest
+        self._near = ChainTable(self._picked, self._choose_expiry, around=7)
+        lower = _row(self._charts.pnl_box, self._near, "bt-lower")
         super().__init__(
             [
                 self._header.box,
@@ -133,20 +141,39 @@ class RunView(widgets.VBox):  # type: ignore[misc]
         self._payoff = PayoffChart(_TABS, run.currency)
         self._days = Days(self._to_day)
         self._by_hand = HandPanel(run, self._hand, self._compare)
+        self._why = widgets.HTML()
+        self._why.add_class("bt-why-pane")
+        self._chain = ChainTable(self._picked, self._choose_expiry, around=None, height=_TABS - 24)
+        self._pictures = ChainCharts(_TABS)
+        self._breakpoints = Breakpoints(run, self._hand, self.wake)
+        self._source = widgets.HTML()
+        self._source.add_class("bt-day-source")
+        days = widgets.HBox([self._days, self._source])
+        days.add_class("bt-days-pane")
+
+        def now() -> Hashable:
+            return self._shown
+
+        def counted(what: str) -> Callable[[], Hashable]:
+            return lambda: (getattr(self._scene, what, 0), self._moves)
+
         return Tabs(
             [
-                Tab("Report", self._panel, self._draw_report, lambda: self._shown),
-                Tab("Trades", self._trades, self._draw_trades, lambda: self._count("fills")),
-                Tab("Fills", self._fills, self._draw_fills, lambda: self._count("fills")),
-                Tab("Orders", self._orders, self._draw_orders, lambda: self._count("orders")),
-                Tab("Log", self._log, lambda: self._fill(self._log, log_rows(run.log.iloc[-ROWS:])),
-                    lambda: self._count("logged")),
-                Tab("Payoff", self._payoff.box, self._draw_payoff, lambda: self._shown),
-                Tab("Days", self._days, self._draw_days, lambda: self._shown),
-                Tab("By hand", self._by_hand.box, self._by_hand.draw, lambda: self._shown),
+                Tab("Report", self._panel, self._draw_report, now),
+                Tab("Why", self._why, self._draw_why, now),
+                Tab("Trades", self._trades, self._draw_trades, counted("fills")),
+                Tab("Fills", self._fills, self._draw_fills, counted("fills")),
+                Tab("Orders", self._orders, self._draw_orders, now),
+                Tab("Log", self._log, self._draw_log, counted("logged")),
+                Tab("Chain", self._chain, self._draw_chain, now),
+                Tab("OI & smile", self._pictures, self._draw_pictures, now),
+                Tab("Payoff", self._payoff.box, self._draw_payoff, now),
+                Tab("Days", days, self._draw_days, now),
+                Tab("By hand", self._by_hand.box, self._by_hand.draw, now),
+                Tab("Breakpoints", self._breakpoints.box, self._breakpoints.draw, now),
             ],
             self._look_now,
-        )  # fmt: skip
+        )
 
     def _keys(self) -> dict[str, Callable[[], object]]:
         hand = self._hand
@@ -163,6 +190,8 @@ class RunView(widgets.VBox):  # type: ignore[misc]
             "s": lambda: hand.to("stop"),
             "e": lambda: hand.to("expiry"),
             "b": lambda: hand.do(lambda bt: bt.block_for_day()),
+            "c": lambda: self._tabs.show("Chain"),
+            "w": lambda: self._tabs.show("Why"),
             "x": self._ask_exit,
             "?": self._show_help,
         }
@@ -195,8 +224,17 @@ class RunView(widgets.VBox):  # type: ignore[misc]
         hidden = self._help.layout.display == "none"
         self._help.layout.display = None if hidden else "none"
 
+    def _picked(self, name: str) -> None:
+        """A contract of the chain was clicked."""
+        self._by_hand.name(name)
+
+    def _choose_expiry(self, expiry: date | None) -> None:
+        self._expiry = expiry
+        self.wake()
+
     def _to_day(self, day: date) -> None:
-        """Go to the first fill of a day, else to its first bar."""
+        """Go to the first fill of a day, else to its first bar; say where its PnL came from."""
+        self._hand.look("day", lambda: self._explain(day))
         run = self._run
         first = run.grid.firsts[run.grid.session_from(day)]
         times = run.fills["time"]
@@ -260,6 +298,7 @@ class RunView(widgets.VBox):  # type: ignore[misc]
             ("scene", self._read),
             ("header", self._draw_header),
             ("positions", self._draw_positions),
+            ("chain", lambda: self._near.show(self._chained)),
         ]
         if self._over:
             works.append(("equity", self._charts.finish_equity))
@@ -276,6 +315,7 @@ class RunView(widgets.VBox):  # type: ignore[misc]
 
     def _read(self) -> None:
         self._scene = self._run.scene() or self._scene
+        self._chained = self._run.chain_scene(self._expiry)
 
     def _draw_header(self) -> None:
         run = self._run
@@ -311,7 +351,7 @@ class RunView(widgets.VBox):  # type: ignore[misc]
 
     def _draw_orders(self) -> None:
         orders = self._run.orders
-        self._fill(self._orders, order_rows(orders), "" if len(orders) else "No orders yet.")
+        self._orders.fill(order_rows(orders), "" if len(orders) else "No orders yet.")
 
     def _draw_payoff(self) -> None:
         self._payoff.show(None if self._scene is None else payoff(self._scene))
@@ -322,12 +362,33 @@ class RunView(widgets.VBox):  # type: ignore[misc]
     def _compare(self, other: Viewable) -> None:
         """Draw what would have been without the hand beside what was."""
 
-    def _fill(self, table: Table, rows: Any, note: str = "") -> None:
-        table.fill(rows, note)
+    def _draw_log(self) -> None:
+        self._log.fill(log_rows(self._run.log.iloc[-ROWS:]))
 
-    def _count(self, what: str) -> tuple[int, int]:
-        """Say what a table depends on: how much there is of it, and what was done by hand."""
-        return (0 if self._scene is None else getattr(self._scene, what)), self._moves
+    def _draw_chain(self) -> None:
+        self._chain.show(self._chained)
+
+    def _draw_pictures(self) -> None:
+        self._pictures.show(self._chained)
+
+    def _draw_why(self) -> None:
+        """Have the bar played again; what was seen before stays until that is done."""
+        if self._run.state == "running":
+            self._why.value = '<div class="bt-note">Pause, and this says what the cell did.</div>'
+        elif self._tabs.seen == "Why":
+            self._hand.look("why", self._explain_bar)
+
+    def _explain_bar(self) -> None:
+        run, scene = self._run, self._scene
+        parts = [run.bt.why().to_html()]
+        if scene is not None:
+            fills = ordinals(run.grid, pd.DatetimeIndex(run.fills["time"]))
+            parts += [run.why_fill(int(n)).to_html() for n in np.flatnonzero(fills == scene.bar)]
+        self._publisher.post("why", lambda: setattr(self._why, "value", "".join(parts)))
+
+    def _explain(self, day: date) -> None:
+        told = self._run.attribution(day).to_html()
+        self._publisher.post("day", lambda: setattr(self._source, "value", told))
 
     def _draw_pace(self) -> None:
         self._pacer.seq = self._pace.sent()

@@ -235,6 +235,9 @@ class FakeRun:
             logged=len(self.noted),
         )
 
+    def chain_scene(self, expiry: date | None = None) -> None:
+        return None
+
     @property
     def orders(self) -> pd.DataFrame:
         return pd.DataFrame(columns=["id", "time", "symbol", "side", "type", "qty", "price",
