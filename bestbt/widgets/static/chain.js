@@ -10,11 +10,12 @@ const signed = (v, text) => (v < 0 ? MINUS + text : text);
 
 function short(v, look, digits = 3) {
   const size = Math.abs(v);
-  const all = UNITS[look.indian];
-  for (const [unit, letter] of look.compact && look.indian ? all.slice(1) : all) {
+  for (const [unit, letter] of UNITS[look.indian]) {
     if (size < unit * 0.9995) continue;
     const many = size / unit;
-    const places = Math.max(0, digits - (many < 9.995 ? 1 : many < 99.95 ? 2 : 3));
+    if (look.compact && letter === "Cr" && many < 9.995) continue; // 114L is shorter than 1.14Cr
+    const most = look.compact && letter === "Cr" ? 2 : digits;
+    const places = Math.max(0, most - (many < 9.995 ? 1 : many < 99.95 ? 2 : 3));
     return signed(v, many.toFixed(places) + letter);
   }
   return signed(v, size.toFixed(0));
@@ -36,7 +37,7 @@ const bare = (v) => signed(v, Math.abs(v).toFixed(2).replace(/^0\./, "."));
 // field, head, width in digits (full, full and short, compact), what it is, how it is written
 const COLUMNS = [
   ["oi", "OI", [10.5, 6.4, 4.9], "open interest, units", units],
-  ["oi_change", "chg", [10.5, 7, 5.4], "change of open interest since the session before, units",
+  ["oi_change", "chg", [10.5, 7.5, 5.4], "change of open interest since the session before, units",
     (v, look) => plus(v, look.short ? short(v, look, look.compact ? 2 : 3) : whole(v, look))],
   ["volume", "vol", [11.5, 6.6, 0], "units traded in the session so far", units],
   ["iv", "IV", [5.5, 5.4, 4.1], "implied volatility a year, percent", (v) => fixed(1)(100 * v)],
@@ -57,7 +58,7 @@ const GREEKS = new Set(["theta", "vega", "gamma"]);
 const MIDDLE = [
   ["strike", "strike", [8, 7.2, 5.8], "strike; solid lines: at the money by spot, dotted: by the synthetic future"],
   ["straddle", "C+P", [9.5, 7, 6], "price of call and put together; – unless both are fresh"],
-  ["own", "own", [10, 8.4, 6.6], "units held: C of the call, P of the put, CP of each"],
+  ["own", "own", [10, 9.2, 7.4], "units held: C of the call, P of the put, CP of each; point at it to read both"],
 ];
 
 const make = (tag, className = "", text = "") => {
@@ -67,17 +68,18 @@ const make = (tag, className = "", text = "") => {
   return el;
 };
 
-// A cell's text and class, written only where they change.
+// A cell's text, class and title, written only where they change.
 class Cell {
   constructor(row) {
     this.el = row.insertCell();
     this.node = this.el.appendChild(document.createTextNode(""));
-    this.text = this.look = "";
+    this.text = this.look = this.title = "";
   }
 
-  set(text, look) {
+  set(text, look, title = "") {
     if (text !== this.text) this.node.data = this.text = text;
     if (look !== this.look) this.el.className = this.look = look;
+    if (title !== this.title) this.el.title = this.title = title;
   }
 }
 
@@ -137,19 +139,22 @@ function render({ model, el }) {
 
   const own = (row) => {
     const [call, put] = [value(row, "call.own") || 0, value(row, "put.own") || 0];
-    if (!call && !put) return ["", ""];
-    const many = (v) => plus(v, units(v, look));
-    const tone = call + put < 0 || (call + put === 0 && call < 0) ? "bt-short" : "bt-long";
-    if (call === put) return [`${many(call)} CP`, tone];
-    if (call && put) return [`${many(call)}/${many(put)}`, "bt-both"];
-    return call ? [`${many(call)} C`, tone] : [`${many(put)} P`, tone];
+    if (!call && !put) return ["", "", ""];
+    const exact = (v) => plus(v, whole(v, look));
+    const many = (v) => (compact ? plus(v, short(v, look, 2)) : exact(v));
+    const title = [call && `call ${exact(call)}`, put && `put ${exact(put)}`].filter(Boolean).join(", ");
+    const sign = (v) => (v < 0 ? MINUS : "+");
+    if (call && put && call !== put) return [`${sign(call)}C ${sign(put)}P`, "", title];
+    const tone = (call || put) < 0 ? "bt-short" : "bt-long";
+    const letters = call && put ? "CP" : call ? "C" : "P";
+    return [`${many(call || put)} ${letters}`, tone, title];
   };
 
   const drawMiddle = (row, field) => {
     if (field === "own") return own(row);
     const v = value(row, field);
-    if (field === "strike") return [String(v), ""];
-    return [Number.isNaN(v) ? NONE : price(v, look), ""];
+    if (field === "strike") return [String(v), "", ""];
+    return [Number.isNaN(v) ? NONE : price(v, look), "", ""];
   };
 
   const drawRow = (row, cells) => {
@@ -166,8 +171,8 @@ function render({ model, el }) {
     }
     columns.forEach(([side, field, , , , write], i) => {
       if (!side) {
-        const [text, extra] = drawMiddle(row, field);
-        cells[i].set(text, `bt-col-${field}${mark}${extra && " " + extra}`);
+        const [text, extra, title] = drawMiddle(row, field);
+        cells[i].set(text, `bt-col-${field}${mark}${extra && " " + extra}`, title);
         return;
       }
       const one = sides[side];
