@@ -58,7 +58,7 @@ const GREEKS = new Set(["theta", "vega", "gamma"]);
 const MIDDLE = [
   ["strike", "strike", [8, 7.2, 5.8], "strike; solid lines: at the money by spot, dotted: by the synthetic future"],
   ["straddle", "C+P", [9.5, 7, 6], "price of call and put together; – unless both are fresh"],
-  ["own", "own", [10, 9.2, 7.4], "units held: C of the call, P of the put, CP of each; point at it to read both"],
+  ["own", "own", [10, 9.8, 7.4], "units held: C of the call, P of the put, CP of each; point at it to read both"],
 ];
 
 const make = (tag, className = "", text = "") => {
