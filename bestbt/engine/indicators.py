@@ -174,5 +174,6 @@ def labelled(function: Callable[..., Any], args: tuple[Any, ...], bar: str | Non
     'ema(close, 20) 5min'
     """
     name = getattr(function, "__name__", type(function).__name__)
-    shown = [str(a) for a in args if isinstance(a, str | int | float)]
-    return f"{name.strip('<>')}({', '.join(shown)}){f' {bar}' if bar else ''}"
+    shown = ", ".join(str(a) for a in args if isinstance(a, str | int | float))
+    called = shown if name == "<lambda>" else f"{name}({shown})"
+    return f"{called} {bar}" if bar else called

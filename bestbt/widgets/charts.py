@@ -31,7 +31,7 @@ __all__ = ["Charts"]
 SETTLE = 0.06  # seconds the axis must rest before detail is made anew
 _TOOLBAR, _CAPTION, _INDICATOR = 28, 18, 76  # px
 _PANES = 2  # of indicators
-_AUTO = "Auto"
+_AUTO, _FITS = "Auto", ""  # its value must not be None: that is no choice at all
 _FRAMES = {"1m": "1 min", "5m": "5 min", "15m": "15 min", "1h": "1 hour", "1D": "session"}
 _NAMED = {"session": "1 day", "week": "1 week"}
 _FLAGS = 24  # expiry days marked at most
@@ -39,11 +39,11 @@ _PICKED = 8  # symbols remembered
 _TRADED = 30  # contracts offered
 _LEGEND = (
     '<div class="bt-legend" tabindex="0">Legend<div>'
-    "<p><b class='bt-buy'>▲</b> bought, entry <b class='bt-buy'>△</b> bought, exit</p>"
-    "<p><b class='bt-sell'>▼</b> sold, entry <b class='bt-sell'>▽</b> sold, exit</p>"
-    "<p><b class='bt-stop'>✚</b> stop <b class='bt-target'>●</b> target"
-    " <b class='bt-roll'>◆</b> roll</p>"
-    "<p><b class='bt-settled'>■</b> settlement <b class='bt-block'>▬</b> block</p>"
+    "<p><b class='bt-as-buy'>▲</b> bought, entry <b class='bt-as-buy'>△</b> bought, exit</p>"
+    "<p><b class='bt-as-sell'>▼</b> sold, entry <b class='bt-as-sell'>▽</b> sold, exit</p>"
+    "<p><b class='bt-as-stop'>✚</b> stop <b class='bt-as-target'>●</b> target"
+    " <b class='bt-as-roll'>◆</b> roll</p>"
+    "<p><b class='bt-as-settled'>■</b> settlement <b class='bt-as-block'>▮</b> block</p>"
     "<p>W, M: weekly, monthly expiry</p>"
     "<p>Drag moves, the wheel zooms,<br>a double click shows all.</p>"
     "</div></div>"
@@ -136,8 +136,8 @@ class Charts:
         self._symbol.observe(lambda change: self.chart(change["new"]), "value")
         frames = [(f, t) for f, t in _FRAMES.items() if bars_of(grid, t) is not None]
         self._frame = widgets.ToggleButtons(
-            options=[(_AUTO, None), *frames],
-            value=None,
+            options=[(_AUTO, _FITS), *frames],
+            value=_FITS,
             tooltips=["the finest that fits", *[f"candles of {_told_as(t)}" for _, t in frames]],
         )
         self._frame.add_class("bt-frames")
@@ -249,7 +249,7 @@ class Charts:
             hi,
             newest,
             self._ticks.separators(lo, hi),
-            self._frame.value,
+            self._frame.value or None,
             0.0 if (lo, hi) == self._whole else (hi - lo) / 2,
         )
         self._draw_panes(lo, hi, newest)
@@ -259,7 +259,7 @@ class Charts:
         last = max(min(int(np.floor(hi)), self._run.last_bar), first)
         grid = self._run.grid
         parts = [f"{date_time(grid.local(first))} … {date_time(grid.local(last))}", told]
-        if self._frame.value is not None:
+        if self._frame.value:
             parts.append(f"at most {CANDLES} candles at once")
         text = escape(" · ".join(part for part in parts if part))
         problem = f'<b class="bt-problem">{escape(self._problem)}</b> ' if self._problem else ""
@@ -299,7 +299,7 @@ class Charts:
         send(self._x, min=float(lo), max=float(hi))
 
     def _all_of_it(self) -> None:
-        self._frame.value = None
+        self._frame.value = _FITS
         send(self._x, min=self._whole[0], max=self._whole[1])
 
     def _widest(self) -> float:
@@ -389,7 +389,7 @@ class Charts:
         for name, (pane, pointer, _) in self._panes.items():
             curves = [(i, self.price.curve(i)) for i in shown if i.pane == name]
             label = pane.draw(curves, lo, hi, self._run.first_bar, newest)
-            send(pointer, title=f"{name} · {label}")
+            send(pointer, title=" · ".join(part for part in (name, label) if part))
 
     def _make_pane(self, name: str) -> tuple[IndicatorPane, Pointer, Any]:
         pane = IndicatorPane(name, self._x, _INDICATOR)
@@ -409,11 +409,12 @@ class Charts:
             frame = _told_as(seen.timeframe)
             send(over, title=" · ".join([f"{price.charted.name} · {frame}", *price.named]))
             over.tell(x=seen.x, O=seen.open, H=seen.high, L=seen.low, C=seen.close)
-            last, rising = price.last or (None, True)
-            over.tag(price.levels, last, rising)
+            close, rising = price.last or (None, True)
+            over.tag(price.levels, close, rising)
         x, pnl = self.equity.shown
         self._over_equity.tell(x=x, _=pnl)
-        self._over_equity.tag((), self.equity.last)
+        last = self.equity.last
+        self._over_equity.tag((), last, last is None or last >= 0)
 
     def _flag(self, lo: float, hi: float, newest: Ordinal) -> None:
         """Mark where a run stands, and the expiry days of what is charted."""

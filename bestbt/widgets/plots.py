@@ -40,7 +40,7 @@ INK = ("#2979ff", "#ff8f00", "#a259d9", "#00a3a3", "#d94f9a")  # lines that lie 
 
 NOTHING = np.empty(0)  # for a mark with no data yet: the library cannot place a lone NaN
 
-MARGIN = {"left": 8, "right": 68}  # the same everywhere, so that the panes line up
+MARGIN = {"left": 22, "right": 68}  # the same everywhere, so that the panes line up
 
 
 def figure(

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from bestbt.charted import Charted
 from bestbt.engine.indicators import Indicator
@@ -244,8 +245,7 @@ class PriceChart:
         for mark, which in ((self._up, rising), (self._down, ~rising)):
             x, y = _bodies(seen, which)
             send(mark, x=x, y=y)
-        low, high = self._overlay(seen, within, low, high)
-        self._fit(low, high)
+        self._fit(low, high, self._overlay(seen, within))
         told = []
         if self._marked is not None:
             told.append(self._mark(self._marked, seen, lo, hi))
@@ -253,21 +253,23 @@ class PriceChart:
             told.append(shaded)
         return " · ".join(told)
 
-    def _fit(self, low: float, high: float) -> None:
+    def _fit(self, low: float, high: float, others: list[float]) -> None:
+        """Fit the scale to the candles; of levels and indicators only what is near them."""
         room = high - low or abs(high) * 0.01 or 1.0
-        near = [
-            v.price for v in self.levels if low - room * _REACH < v.price < high + room * _REACH
-        ]
+        others = [v.price for v in self.levels] + others
+        reach = room * _REACH
+        near = [price for price in others if low - reach < price < high + reach]
         low, high = min([low, *near]), max([high, *near])
         pad = (high - low or room) * 0.1
         self._y.show(low - pad, high + pad)
 
-    def _overlay(self, seen: Candles, within: Any, low: float, high: float) -> tuple[float, float]:
-        """Draw the indicators of this symbol that belong on its prices."""
+    def _overlay(self, seen: Candles, within: npt.NDArray[np.bool_]) -> list[float]:
+        """Draw the indicators of this symbol that belong on its prices; return their extremes."""
         self.named = []
         alive = {id(i) for i in self._run.indicators}
         self._curves = {key: kept for key, kept in self._curves.items() if key in alive}
         mine = [i for i in self._run.indicators if i.pane == "price" and i.of == self.charted.name]
+        extremes: list[float] = []
         for number, line in enumerate(self._lines):
             if number >= len(mine):
                 send(line, x=NOTHING, y=NOTHING)
@@ -277,9 +279,8 @@ class PriceChart:
             send(line, x=seen.last[there].astype(np.float64), y=y[there])
             self.named.append(mine[number].label)
             if (there & within).any():
-                low = min(low, float(y[there & within].min()))
-                high = max(high, float(y[there & within].max()))
-        return low, high
+                extremes += [float(y[there & within].min()), float(y[there & within].max())]
+        return extremes
 
     def curve(self, indicator: Indicator) -> Floats:
         """Return an indicator's values by bar, made once."""

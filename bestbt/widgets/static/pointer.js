@@ -80,6 +80,7 @@ function render({ model, el }) {
   const listening = [];
   let X, Y, pane, drag, rows, saving, clicking, waiting;
   let inside = null; // height in this pane at which the pointer is
+  let pointed = null; // bar at which it is in any pane
 
   const on = (target, events, work) => {
     target.on(events, work);
@@ -111,6 +112,7 @@ function render({ model, el }) {
     fixed.replaceChildren();
     drawMarks(p);
     drawTags(p);
+    if (pointed !== null) cross(pointed, inside === null ? null : el);
   }
   const redraw = () => {
     if (waiting === undefined) waiting = requestAnimationFrame(draw);
@@ -123,17 +125,18 @@ function render({ model, el }) {
     const labels = spread(heights.map((y) => y - 8), 16, p.top, bottom);
     tags.forEach((tag, i) => {
       const outside = heights[i] < p.top ? "↑ " : heights[i] > bottom ? "↓ " : "";
+      const kind = `bt-is-${tag.kind}`;
       if (!outside) {
-        const line = element(fixed, `bt-line bt-${tag.kind}`);
+        const line = element(fixed, `bt-line ${kind}`);
         line.style.cssText = `left:${p.left}px;top:${heights[i]}px;width:${p.width}px`;
       }
-      const label = element(fixed, `bt-tag bt-level bt-${tag.kind}`);
+      const label = element(fixed, `bt-tag bt-level ${kind}`);
       label.style.cssText = `left:${p.left + p.width}px;top:${labels[i]}px`;
-      label.textContent = outside + numberOf(model.get("currency"), tag.price);
-      if (tag.text) {
-        const said = element(fixed, `bt-said bt-${tag.kind}`);
+      label.textContent = numberOf(model.get("currency"), tag.price);
+      if (outside + tag.text) {
+        const said = element(fixed, `bt-said ${kind}`);
         said.style.cssText = `right:${el.clientWidth - p.left - p.width}px;top:${labels[i]}px`;
-        said.textContent = tag.text;
+        said.textContent = outside + tag.text;
       }
     });
   }
@@ -147,7 +150,7 @@ function render({ model, el }) {
         const line = element(fixed, "bt-stand");
         line.style.cssText = `left:${x}px;top:${p.top}px;height:${p.height}px`;
       } else if (x >= free) {
-        const flag = element(fixed, `bt-expiry bt-${mark.kind}`);
+        const flag = element(fixed, `bt-expiry bt-is-${mark.kind}`);
         flag.style.cssText = `left:${x}px;top:${p.top + p.height}px`;
         flag.textContent = mark.kind === "monthly" ? "M" : "W";
         flag.title = mark.text;
@@ -157,6 +160,7 @@ function render({ model, el }) {
   }
 
   function cross(bar, source) {
+    pointed = bar;
     const p = plot();
     const x = bar === null ? -1 : toX(p, bar);
     const shown = x >= p.left && x <= p.left + p.width;
