@@ -154,7 +154,6 @@ class Charts:
         return Pointer(
             self._x,
             figure.scale_y,
-            figure.fig_margin,
             self._clicked,
             self.show_whole,
             clock=self._clock,

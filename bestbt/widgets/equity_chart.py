@@ -30,6 +30,7 @@ class EquityChart:
         self, capital: Money, first_bar: Ordinal, x: Any, time_axis: Any, height: int
     ) -> None:
         self._capital, self._first = capital, first_bar
+        self._stretch: tuple[float, float] | None = None  # as last drawn
         self._other: _Curve = _NONE
         self._worth: _Curve = _NONE
         self.take(np.empty(0), np.empty(0))
@@ -107,12 +108,16 @@ class EquityChart:
 
     def draw(self, lo: float, hi: float) -> None:
         """Show ``lo … hi``."""
+        steady, self._stretch = self._stretch == (lo, hi), (lo, hi)
         x, y = thin(self._x, self._pnl, lo, hi, POINTS)
         other_x, other_y = thin(*self._other, lo, hi, POINTS)
         both = np.concatenate((y, other_y))
         low, high = float(both.min()), float(both.max())
         pad = max((high - low) * 0.08, 1.0)
-        self._gain_y.show(low - pad, high + pad)
+        least = 0.0 if steady else pad
+        if steady and not (self._gain_y.scale.min <= low and high <= self._gain_y.scale.max):
+            least = 2 * pad  # room for a while
+        self._gain_y.show(low - least, high + least, steady)
         send(self._zero, x=np.asarray([lo, hi]), y=np.zeros(2))
         send(self._line, x=x, y=y)
         send(self._without, x=other_x, y=other_y)
@@ -124,6 +129,8 @@ class EquityChart:
             self._under_y.show(float(y.min()) - pad, float(y.max()) + pad)
             return
         x, y = thin(self._x, self._under, lo, hi, POINTS)
-        self._under_y.show(min(float(y.min()) * 1.08, -1.0), 0.0)
+        deepest = min(float(y.min()), -1.0)
+        fits = steady and self._under_y.scale.min <= deepest and self._under_y.scale.max == 0.0
+        self._under_y.show(deepest * (1.0 if fits else 1.15), 0.0, steady)
         send(self._premium, x=NOTHING, y=NOTHING)
         send(self._below, x=x, y=y)

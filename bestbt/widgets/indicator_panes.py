@@ -40,11 +40,6 @@ class IndicatorPane:
         )
         self.figure.add_class("bt-indicator")
 
-    @property
-    def scale(self) -> Any:
-        """Its own scale."""
-        return self._y.scale
-
     def draw(
         self,
         curves: list[tuple[Indicator, Floats]],

@@ -73,8 +73,15 @@ class ValueAxis:
             scale=self.scale, side="right", grid_lines="none", tick_format=",.10~g"
         )
 
-    def show(self, lo: float, hi: float) -> None:
-        """Let the pane reach from *lo* to *hi*."""
+    def show(self, lo: float, hi: float, steady: bool = False) -> None:
+        """Let the pane reach from *lo* to *hi*.
+
+        A *steady* one is left as it is while it shows all of that and is not much too wide: a
+        scale that moves with every bar jumps, and makes the browser draw everything again.
+        """
+        span = self.scale.max - self.scale.min
+        if steady and self.scale.min <= lo and hi <= self.scale.max and hi - lo > 0.6 * span:
+            return
         send(self.scale, min=lo, max=hi)
         send(self.axis, tick_values=round_values(lo, hi, self._ticks))
 

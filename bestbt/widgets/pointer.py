@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from datetime import date
 from typing import Any, Literal, NamedTuple, TypeAlias
 
@@ -39,8 +39,6 @@ class Pointer(anywidget.AnyWidget):
     ----------
     x, y
         The pane's scales.
-    margin
-        Of its figure, in pixels.
     clicked
         Called with the bar of a click.
     whole
@@ -58,7 +56,6 @@ class Pointer(anywidget.AnyWidget):
     _css = static("chart.css")
     x = traitlets.Instance(widgets.Widget).tag(sync=True, **widgets.widget_serialization)
     y = traitlets.Instance(widgets.Widget).tag(sync=True, **widgets.widget_serialization)
-    margin = traitlets.Dict().tag(sync=True)
     clock = traitlets.Dict().tag(sync=True)
     extent: Any = traitlets.List().tag(sync=True)  # ordinals between which the axis may move
     widest = traitlets.Float(float(2**53)).tag(sync=True)  # bars that may be seen at once
@@ -74,12 +71,11 @@ class Pointer(anywidget.AnyWidget):
         self,
         x: widgets.Widget,
         y: widgets.Widget,
-        margin: Mapping[str, int],
         clicked: Callable[[Ordinal], None],
         whole: Callable[[], None],
         **traits: Any,
     ) -> None:
-        super().__init__(x=x, y=y, margin=dict(margin), **traits)
+        super().__init__(x=x, y=y, **traits)
         self._clicked, self._asked_whole = clicked, whole
         self.on_msg(self._told)
 

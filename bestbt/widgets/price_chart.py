@@ -81,6 +81,7 @@ class PriceChart:
         self._booked: tuple[int, int] = (0, 0)  # fills and lines of the log as last marked
         self._rested = 0.0
         self._newest: Ordinal = -1
+        self._stretch: tuple[str, float, float] | None = None  # as last drawn
         self.named: list[str] = []  # indicators drawn
         self._all: Marked | None = None
         self._marked: Marked | None = None
@@ -134,17 +135,6 @@ class PriceChart:
             marks, [time_axis, self._y.axis], x, self._y.scale, height, _BOTTOM, _TOP
         )
         self.figure.add_class("bt-price")
-
-    @property
-    def scale(self) -> Any:
-        """The scale of prices."""
-        return self._y.scale
-
-    @property
-    def margin(self) -> dict[str, int]:
-        """The figure's margins in pixels."""
-        found: dict[str, int] = self.figure.fig_margin
-        return found
 
     def resize(self, height: int) -> None:
         """Make room for other panes."""
@@ -245,7 +235,9 @@ class PriceChart:
         for mark, which in ((self._up, rising), (self._down, ~rising)):
             x, y = _bodies(seen, which)
             send(mark, x=x, y=y)
-        self._fit(low, high, self._overlay(seen, within))
+        stretch = (self.charted.name, lo, hi)
+        steady, self._stretch = stretch == self._stretch, stretch
+        self._fit(low, high, self._overlay(seen, within), steady)
         told = []
         if self._marked is not None:
             told.append(self._mark(self._marked, seen, lo, hi))
@@ -253,7 +245,7 @@ class PriceChart:
             told.append(shaded)
         return " · ".join(told)
 
-    def _fit(self, low: float, high: float, others: list[float]) -> None:
+    def _fit(self, low: float, high: float, others: list[float], steady: bool) -> None:
         """Fit the scale to the candles; of levels and indicators only what is near them."""
         room = high - low or abs(high) * 0.01 or 1.0
         others = [v.price for v in self.levels] + others
@@ -261,7 +253,10 @@ class PriceChart:
         near = [price for price in others if low - reach < price < high + reach]
         low, high = min([low, *near]), max([high, *near])
         pad = (high - low or room) * 0.1
-        self._y.show(low - pad, high + pad)
+        if steady and self._y.scale.min < low - pad * 0.4 and high + pad * 0.4 < self._y.scale.max:
+            self._y.show(low, high, steady)
+        else:
+            self._y.show(low - pad, high + pad)
 
     def _overlay(self, seen: Candles, within: npt.NDArray[np.bool_]) -> list[float]:
         """Draw the indicators of this symbol that belong on its prices; return their extremes."""

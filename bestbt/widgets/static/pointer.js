@@ -78,7 +78,7 @@ function render({ model, el }) {
   const named = element(title, "bt-pane-name");
   const readout = element(title, "bt-readout");
   const listening = [];
-  let X, Y, pane, drag, rows, saving, clicking, waiting;
+  let X, Y, pane, figure, sized, drag, rows, saving, clicking, waiting;
   let inside = null; // height in this pane at which the pointer is
   let pointed = null; // bar at which it is in any pane
 
@@ -91,11 +91,12 @@ function render({ model, el }) {
     listening.push(() => target.removeEventListener(event, work, options));
   };
 
+  // Of the figure itself, for what it leaves to its axes is its own affair.
   function plot() {
-    const m = model.get("margin");
-    const width = el.clientWidth - m.left - m.right;
-    const height = el.clientHeight - m.top - m.bottom;
-    return { left: m.left, top: m.top, width, height };
+    const box = el.getBoundingClientRect();
+    const area = figure ? figure.getBoundingClientRect() : { left: 0, top: 0, width: 0, height: 0 };
+    const { width, height } = area;
+    return { left: area.left - box.left, top: area.top - box.top, width, height };
   }
   const toX = (p, bar) => p.left + ((bar - X.get("min")) / (X.get("max") - X.get("min"))) * p.width;
   const toBar = (p, x) => X.get("min") + ((x - p.left) / p.width) * (X.get("max") - X.get("min"));
@@ -106,7 +107,12 @@ function render({ model, el }) {
 
   function draw() {
     waiting = undefined;
-    if (!X || !el.isConnected) return;
+    if (!X || !pane || !el.isConnected) return;
+    if (!figure) {
+      figure = pane.querySelector(".plotarea_events");
+      if (!figure) return redraw(); // the chart beside it is still being made
+      sized.observe(figure);
+    }
     const p = plot();
     if (p.width <= 0 || p.height <= 0) return;
     fixed.replaceChildren();
@@ -328,7 +334,7 @@ function render({ model, el }) {
     on(model, "change:title", name);
     unpack();
     // it is told its size when it is put into the page, and whenever that changes
-    const sized = new ResizeObserver(() => {
+    sized = new ResizeObserver(() => {
       const found = el.closest(".bt-pane");
       if (found && !pane) {
         pane = found;
