@@ -120,8 +120,7 @@ class Charts:
                 _pane(self.equity.drawdown, self._over_under),
             ]
         )
-        self.box = widgets.VBox([self.price_box, self.pnl_box])
-        for box in (self.price_box, self.pnl_box, self.box):
+        for box in (self.price_box, self.pnl_box):
             box.add_class("bt-charts")
 
     def _make_toolbar(self) -> Any:

@@ -114,10 +114,7 @@ class EquityChart:
         both = np.concatenate((y, other_y))
         low, high = float(both.min()), float(both.max())
         pad = max((high - low) * 0.08, 1.0)
-        least = 0.0 if steady else pad
-        if steady and not (self._gain_y.scale.min <= low and high <= self._gain_y.scale.max):
-            least = 2 * pad  # room for a while
-        self._gain_y.show(low - least, high + least, steady)
+        self._gain_y.show(low, high, pad, pad, steady)
         send(self._zero, x=np.asarray([lo, hi]), y=np.zeros(2))
         send(self._line, x=x, y=y)
         send(self._without, x=other_x, y=other_y)
@@ -126,11 +123,10 @@ class EquityChart:
             send(self._below, x=NOTHING, y=NOTHING)
             send(self._premium, x=x, y=y)
             pad = max((float(y.max()) - float(y.min())) * 0.08, 0.5)
-            self._under_y.show(float(y.min()) - pad, float(y.max()) + pad)
+            self._under_y.show(float(y.min()), float(y.max()), pad, pad)
             return
         x, y = thin(self._x, self._under, lo, hi, POINTS)
         deepest = min(float(y.min()), -1.0)
-        fits = steady and self._under_y.scale.min <= deepest and self._under_y.scale.max == 0.0
-        self._under_y.show(deepest * (1.0 if fits else 1.15), 0.0, steady)
+        self._under_y.show(deepest, 0.0, -deepest * 0.08, 0.0, steady)
         send(self._premium, x=NOTHING, y=NOTHING)
         send(self._below, x=x, y=y)

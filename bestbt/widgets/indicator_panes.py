@@ -63,5 +63,5 @@ class IndicatorPane:
                 low, high = min(low, float(some_y.min())), max(high, float(some_y.max()))
         if np.isfinite(low):
             pad = (high - low or abs(high) or 1.0) * 0.08
-            self._y.show(low - pad, high + pad)
+            self._y.show(low, high, pad, pad)
         return "  ".join(i.label for i, _ in curves[:_LINES])

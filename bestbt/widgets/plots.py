@@ -68,22 +68,26 @@ class ValueAxis:
 
     def __init__(self, ticks: int) -> None:
         self._ticks = ticks
-        self.scale = bqplot.LinearScale(min=0.0, max=1.0)
+        # With padding the library would shrink the range by the size of a pane's markers.
+        self.scale = bqplot.LinearScale(min=0.0, max=1.0, allow_padding=False)
         self.axis = bqplot.Axis(
             scale=self.scale, side="right", grid_lines="none", tick_format=",.10~g"
         )
 
-    def show(self, lo: float, hi: float, steady: bool = False) -> None:
-        """Let the pane reach from *lo* to *hi*.
+    def show(self, lo: float, hi: float, below: float, above: float, steady: bool = False) -> None:
+        """Let the pane reach from *lo* to *hi*, and so much more *below* and *above*.
 
-        A *steady* one is left as it is while it shows all of that and is not much too wide: a
-        scale that moves with every bar jumps, and makes the browser draw everything again.
+        A *steady* one is left as it is while it shows all of that and is not much too wide, and
+        given more room when it is not: a scale that moves with every bar jumps, and makes the
+        browser draw everything again.
         """
-        span = self.scale.max - self.scale.min
-        if steady and self.scale.min <= lo and hi <= self.scale.max and hi - lo > 0.6 * span:
-            return
-        send(self.scale, min=lo, max=hi)
-        send(self.axis, tick_values=round_values(lo, hi, self._ticks))
+        low, high = self.scale.min, self.scale.max
+        if steady:
+            if low <= lo and hi <= high and hi - lo + below + above > 0.6 * (high - low):
+                return
+            below, above = 2 * below, 2 * above
+        send(self.scale, min=lo - below, max=hi + above)
+        send(self.axis, tick_values=round_values(lo - below, hi + above, self._ticks))
 
 
 def send(mark: Any, **traits: Any) -> None:

@@ -253,10 +253,7 @@ class PriceChart:
         near = [price for price in others if low - reach < price < high + reach]
         low, high = min([low, *near]), max([high, *near])
         pad = (high - low or room) * 0.1
-        if steady and self._y.scale.min < low - pad * 0.4 and high + pad * 0.4 < self._y.scale.max:
-            self._y.show(low, high, steady)
-        else:
-            self._y.show(low - pad, high + pad)
+        self._y.show(low, high, pad, pad, steady)
 
     def _overlay(self, seen: Candles, within: npt.NDArray[np.bool_]) -> list[float]:
         """Draw the indicators of this symbol that belong on its prices; return their extremes."""
@@ -317,6 +314,7 @@ class PriceChart:
         picked, shown, total = select(marked, lo, hi, MARKERS, _SLOTS)
         pixel = (self._y.scale.max - self._y.scale.min) / max(self._height - _TOP - _BOTTOM, 1)
         edges = seen.x[:-1] + np.diff(seen.x) / 2
+        side = 0.009 * (hi - lo)  # half a marker: one at the edge is seen whole
         many = shown > _SLOTS // 2
         own = len(self.charted.legs) == 1 and self.charted.legs[0].expiry is not None
         for mark, one in zip(self._markers, picked, strict=True):
@@ -327,7 +325,8 @@ class PriceChart:
                 y = np.where(np.isfinite(one.price), one.price, y)
             y = np.clip(y, self._y.scale.min + 6 * pixel, self._y.scale.max - 6 * pixel)
             size = 42 if many else 64
-            send(mark, x=one.x, y=y, names=np.asarray(one.text), default_size=size)
+            x = np.clip(one.x, lo + side, hi - side)
+            send(mark, x=x, y=y, names=np.asarray(one.text), default_size=size)
         blocks = len(picked[KINDS.index("block")].x)
         fills = total - int((marked.kind[_between(marked, lo, hi)] == KINDS.index("block")).sum())
         if not fills:
