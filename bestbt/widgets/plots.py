@@ -74,7 +74,9 @@ class ValueAxis:
             scale=self.scale, side="right", grid_lines="none", tick_format=",.10~g"
         )
 
-    def show(self, lo: float, hi: float, below: float, above: float, steady: bool = False) -> None:
+    def show(
+        self, lo: float, hi: float, below: float = 0.0, above: float = 0.0, steady: bool = False
+    ) -> None:
         """Let the pane reach from *lo* to *hi*, and so much more *below* and *above*.
 
         A *steady* one is left as it is while it shows all of that and is not much too wide, and
