@@ -21,10 +21,12 @@ from bestbt.cell.compile import CompiledCell
 from bestbt.cell.show import own_lines, short_error
 from bestbt.cell.trace import CellText, trace
 from bestbt.cell.why import Why
+from bestbt.charted import Charted, find, prices
 from bestbt.engine.by_hand import ByHand
 from bestbt.engine.chain import OptionChain
 from bestbt.engine.costing import Cost
 from bestbt.engine.grid import Grid, duration
+from bestbt.engine.indicators import Indicator
 from bestbt.engine.matching import MatchRules, parse_slippage
 from bestbt.engine.order import Fill
 from bestbt.engine.ports import Market
@@ -33,7 +35,7 @@ from bestbt.engine.result import Result
 from bestbt.engine.simulation import Simulation
 from bestbt.engine.strategy import Strategy
 from bestbt.engine.touch import Path
-from bestbt.errors import ContractNotFound, DataGap, UsageError
+from bestbt.errors import DataGap, UsageError
 from bestbt.player import Player, State
 from bestbt.recorder import Recorder
 from bestbt.report import stats as report_stats
@@ -455,6 +457,7 @@ class Run:
         self.bt = backtest
         self._player = backtest.player
         self._tables: dict[str, Any] = {}
+        self._straddle: tuple[str, PriceColumns] | None = None
         self._views: WeakSet[Any] = WeakSet()
 
     def __repr__(self) -> str:
@@ -629,15 +632,49 @@ class Run:
         """Sign of the currency."""
         return self.bt.market.currency
 
-    def columns(self, symbol: str) -> PriceColumns:
-        """Prices of an index or equity on the grid.
+    @property
+    def symbols(self) -> tuple[str, ...]:
+        """The underlyings."""
+        return self.bt.symbols
+
+    def charted(self, name: str) -> Charted:
+        """Return what a name stands for where the run stands; see `bestbt.charted.find`.
 
         Asked of the feed: a view reads while the engine plays, and the desk is the engine's.
         """
-        found = self.bt.feed.columns(self.bt.feed.spot(symbol))
-        if found is None:
-            raise ContractNotFound(f"{symbol} has no price in this run.")
+        bar = max(self.bt.simulation.bar, self.first_bar)
+        return find(self.bt.feed, name, self.symbols, self.grid.day(bar))
+
+    def columns(self, symbol: str) -> PriceColumns:
+        """Prices on the grid of an index, equity, future, option or straddle, by name.
+
+        A straddle's high and low are the sums of its legs', which bound its own.
+        """
+        kept = self._straddle
+        if kept is not None and kept[0] == symbol:
+            return kept[1]
+        charted = self.charted(symbol)
+        found = prices(self.bt.feed, charted)
+        if len(charted.legs) > 1 and charted.name == symbol:
+            self._straddle = symbol, found  # asked for at each update of a chart
         return found
+
+    def expiries(self, symbol: str) -> list[tuple[Ordinal, str]]:
+        """Last bar and kind (weekly, monthly) of each expiry day of an underlying on the grid."""
+        sessions = {s.day: bar for s, bar in zip(self.grid.sessions, self.grid.lasts, strict=True)}
+        listed = self.bt.feed.expiries(symbol)
+        return sorted((sessions[e.day], e.kind) for e in listed if e.day in sessions)
+
+    @property
+    def booked(self) -> tuple[int, int]:
+        """How many fills and lines of the log there are so far; cheap."""
+        desk = self.bt.simulation.desk
+        return len(desk.portfolio.fills), len(desk.log)
+
+    @property
+    def indicators(self) -> list[Indicator]:
+        """The indicators that are to be drawn: those that were made with a `pane=`."""
+        return list(self.bt.simulation.strategy._drawn)
 
     def equity_so_far(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
         """Bars and equity of the session ends played so far; cheap."""

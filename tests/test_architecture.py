@@ -22,7 +22,7 @@ ROOT = Path(__file__).resolve().parent.parent
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("errors", "units"),
     ("engine",),
-    ("markets", "testing", "progress"),
+    ("markets", "testing", "progress", "charted"),
     ("store",),
     ("report",),
     ("sweep", "cell"),
@@ -84,6 +84,7 @@ THIRD_PARTY: dict[str, set[str]] = {
     "engine": {"numpy"},
     "markets": {"numpy"},
     "testing": {"numpy"},
+    "charted": {"numpy"},
     "store": {"alembic", "numcodecs", "numpy", "pandas", "platformdirs", "pyarrow", "sqlalchemy"},
     "report": {"numpy", "pandas"},
     "sweep": {"numpy", "pandas"},

@@ -18,7 +18,7 @@ from bestbt.engine.prices import PriceColumns
 from bestbt.errors import UsageError
 from bestbt.units import Ns
 
-__all__ = ["CoarserIndicator", "Indicator", "crossed_above"]
+__all__ = ["CoarserIndicator", "Indicator", "crossed_above", "labelled"]
 
 _Floats = npt.NDArray[np.float64]
 _COLUMNS = ("open", "high", "low", "close", "volume", "oi")
@@ -40,7 +40,16 @@ class Indicator:
         Called with *args*, in which a column's name stands for its array.
     name
         Of the contract, for messages.
+
+    Attributes
+    ----------
+    label, pane : str
+        How a chart calls it and where it draws it; empty when it does not.
+    of : str
+        Name of the contract.
     """
+
+    label = pane = ""
 
     def __init__(
         self,
@@ -51,7 +60,7 @@ class Indicator:
         args: tuple[Any, ...],
         name: str = "",
     ) -> None:
-        self._clock = clock
+        self._clock, self.of = clock, name
         values = _apply(function, args, series_of(columns), name)
         late = max(grid.n - columns.end, 0)
         padded = np.concatenate(
@@ -65,6 +74,13 @@ class Indicator:
         if i >= 0 and back <= 0:
             return self._values[i]
         return _before_the_first(back)
+
+    def by_bar(self) -> _Floats:
+        """Return what is read as ``ind[0]`` at each bar of the grid, those to come included.
+
+        For charts, which draw it up to where the run stands; any thread may ask.
+        """
+        return np.asarray(self._values)
 
     def lately(self) -> tuple[float, float]:
         """Return what could be read one bar of the run ago, and what can be now."""
@@ -91,7 +107,7 @@ class CoarserIndicator(Indicator):
     ) -> None:
         if step % grid.step:
             raise UsageError(f"bar= of an indicator of {name} must be a multiple of the run's bar.")
-        self._clock = clock
+        self._clock, self.of = clock, name
         series, ends = coarser(grid, columns, series_of(columns), step)
         self._values = _apply(function, args, series, name).tolist()
         closed = np.searchsorted(ends, np.arange(grid.n) - columns.first + 1, side="right") - 1
@@ -103,6 +119,11 @@ class CoarserIndicator(Indicator):
         if i >= 0 and back <= 0:
             return self._values[i]
         return _before_the_first(back)
+
+    def by_bar(self) -> _Floats:
+        """Return what is read as ``ind[0]`` at each bar of the grid, those to come included."""
+        newest = np.asarray(self._newest)
+        return np.where(newest >= 0, np.asarray(self._values)[np.maximum(newest, 0)], math.nan)
 
     def lately(self) -> tuple[float, float]:
         """Return what could be read one bar of the run ago, and what can be now."""
@@ -143,3 +164,16 @@ def crossed_above(a: Indicator | float, b: Indicator | float) -> bool:
     a1, a0 = a.lately() if isinstance(a, Indicator) else (a, a)
     b1, b0 = b.lately() if isinstance(b, Indicator) else (b, b)
     return a1 <= b1 and a0 > b0
+
+
+def labelled(function: Callable[..., Any], args: tuple[Any, ...], bar: str | None) -> str:
+    """Name an indicator by how it was asked for.
+
+    >>> def ema(close, length): ...
+    >>> labelled(ema, ("close", 20), "5min")
+    'ema(close, 20) 5min'
+    """
+    name = getattr(function, "__name__", type(function).__name__)
+    shown = ", ".join(str(a) for a in args if isinstance(a, str | int | float))
+    called = shown if name == "<lambda>" else f"{name}({shown})"
+    return f"{called} {bar}" if bar else called

@@ -17,7 +17,7 @@ from bestbt.engine.chain import MAX_AGE, By, OptionChain, Side
 from bestbt.engine.contract import Contract
 from bestbt.engine.desk import Desk
 from bestbt.engine.grid import duration
-from bestbt.engine.indicators import CoarserIndicator, Indicator, crossed_above
+from bestbt.engine.indicators import CoarserIndicator, Indicator, crossed_above, labelled
 from bestbt.engine.order import Buy, Order, OrderStatus, OrderType, Sell, TimeInForce
 from bestbt.engine.position import Position
 from bestbt.engine.pricing import Greeks
@@ -43,6 +43,7 @@ class StrategyBase(Blocking):
         self.spot = desk.spot(desk.symbols[0])
         self.day = SimpleNamespace()
         self.random = random.Random(seed)
+        self._drawn: list[Indicator] = []
 
     # Now
 
@@ -615,6 +616,7 @@ class StrategyBase(Blocking):
         *args: Any,
         of: Contract | None = None,
         bar: str | None = None,
+        pane: str | None = None,
     ) -> Indicator:
         """Compute a causal function over a contract's columns once; read it as `ind[0]`, `ind[-1]`.
 
@@ -629,6 +631,9 @@ class StrategyBase(Blocking):
             The contract; the spot unless told otherwise.
         bar
             Timeframe, such as `"5min"`, aligned to the session's open.
+        pane
+            Where the run's view draws it: `"price"` over the contract's candles, any other name
+            in a pane of that name. None: it is not drawn.
         """
         contract = of if of is not None else self.spot
         if contract._prices is None:
@@ -637,8 +642,13 @@ class StrategyBase(Blocking):
         of_run = (desk.clock, desk.grid, contract._prices, function, args, contract.name)
         step = duration(bar) if bar is not None else desk.grid.step
         if step == desk.grid.step:
-            return Indicator(*of_run)
-        return CoarserIndicator(*of_run, step=step)
+            made = Indicator(*of_run)
+        else:
+            made = CoarserIndicator(*of_run, step=step)
+        if pane is not None:
+            made.label, made.pane = labelled(function, args, bar), str(pane)
+            self._drawn.append(made)
+        return made
 
     crossed_above = staticmethod(crossed_above)
 

@@ -18,7 +18,7 @@ from bestbt.engine.prices import PriceColumns
 from bestbt.units import MINUTE, SECOND, Ordinal
 from bestbt.widgets.protocol import Floats
 
-__all__ = ["LADDER", "Candles", "buckets", "candles", "thin"]
+__all__ = ["LADDER", "Candles", "Ordinals", "bars_of", "buckets", "candles", "thin"]
 
 Ordinals: TypeAlias = npt.NDArray[np.integer[Any]]
 
@@ -26,19 +26,38 @@ _STEPS = {"1 s": SECOND, "5 s": 5 * SECOND, "15 s": 15 * SECOND, "1 min": MINUTE
 _STEPS |= {"3 min": 3 * MINUTE, "5 min": 5 * MINUTE, "15 min": 15 * MINUTE}
 _STEPS |= {"30 min": 30 * MINUTE, "1 hour": 60 * MINUTE}
 LADDER = (*_STEPS, "session", "week")
+_WHOLE_BUDGET = 1_000  # candles sent at most, those beside what is seen included
 
 
 @dataclass(frozen=True, slots=True)
 class Candles:
-    """Candles to draw: `x` is the middle of each in ordinals, `width` that of a full one."""
+    """Candles to draw.
+
+    `x` is the middle of each in ordinals, `width` that of a full one, `last` the ordinal of the
+    bar whose close it has.
+    """
 
     timeframe: str
     width: float
     x: Floats
+    last: Ordinals
     open: Floats
     high: Floats
     low: Floats
     close: Floats
+
+
+def bars_of(grid: Grid, timeframe: str) -> int | None:
+    """Bars of a full candle (the longest session's of one of a day); None where it has no such.
+
+    >>> bars_of(Grid([], MINUTE), "5 min"), bars_of(Grid([], MINUTE), "5 s")
+    (5, None)
+    """
+    if timeframe in _STEPS:
+        bars, rest = divmod(_STEPS[timeframe], grid.step)
+        return bars if bars and not rest else None
+    longest = max((b - a + 1 for a, b in zip(grid.firsts, grid.lasts, strict=True)), default=1)
+    return longest if timeframe == "session" else longest * 5
 
 
 def buckets(grid: Grid, timeframe: str, lo: Ordinal, hi: Ordinal) -> Ordinals | None:
@@ -49,8 +68,8 @@ def buckets(grid: Grid, timeframe: str, lo: Ordinal, hi: Ordinal) -> Ordinals | 
     a, b = grid.session(lo), grid.session(hi)
     firsts = np.asarray(grid.firsts[a : b + 1])
     if timeframe in _STEPS:
-        bars, rest = divmod(_STEPS[timeframe], grid.step)
-        if rest or not bars:
+        bars = bars_of(grid, timeframe)
+        if bars is None:
             return None
         start = int(firsts[0]) + (lo - int(firsts[0])) // bars * bars
         each = np.arange(start, hi + 1)
@@ -69,7 +88,15 @@ def buckets(grid: Grid, timeframe: str, lo: Ordinal, hi: Ordinal) -> Ordinals | 
 
 
 def candles(
-    grid: Grid, prices: PriceColumns, lo: float, hi: float, budget: int, newest: Ordinal
+    grid: Grid,
+    prices: PriceColumns,
+    lo: float,
+    hi: float,
+    budget: int,
+    newest: Ordinal,
+    *,
+    timeframe: str | None = None,
+    beside: float = 0.0,
 ) -> Candles | None:
     """Return at most *budget* candles of the finest timeframe that fits ``lo … hi``.
 
@@ -79,37 +106,67 @@ def candles(
         What is seen, in ordinals; may reach beyond the grid.
     newest
         Last bar that may be drawn: a live chart does not show what the run has not seen.
+    timeframe
+        One of `LADDER` instead of the finest; it must not be finer than a bar.
+    beside
+        Bars to either side of what is seen that get candles too, so that moving the chart does
+        not lay bare an empty one.
 
     Returns
     -------
     Candles or None
-        None where there are no prices.
+        None where there are no prices. A candle in which nothing traded is left out.
     """
     end = min(prices.end, grid.n) - 1
     a, b = max(int(np.floor(lo)), prices.first, 0), min(int(np.ceil(hi)), end)
     last = min(newest, end)
     if a > min(b, last):
         return None
-    for timeframe in LADDER:  # by what is seen, not by what is drawn: it must not change live
-        edges = buckets(grid, timeframe, a, b)
-        if edges is not None and (len(edges) - 1 <= budget or timeframe == LADDER[-1]):
-            kept = edges[: int(np.searchsorted(edges, last, side="right")) + 1]
-            return _aggregate(prices, timeframe, kept[-budget - 1 :], last)
+    for step in LADDER if timeframe is None else (timeframe,):
+        # By what is seen, not by what is drawn: it must not change while the run goes on.
+        bars = bars_of(grid, step)
+        wanted = timeframe is not None or step == LADDER[-1]
+        if bars is None or (not wanted and (b - a + 1) / bars > budget):
+            continue
+        edges = buckets(grid, step, a, b)
+        if edges is None or not (wanted or len(edges) - 1 <= budget):
+            continue
+        most = max(budget, len(edges) - 1) if wanted else budget
+        if beside:
+            most = _WHOLE_BUDGET
+            a, b = max(a - int(beside), prices.first, 0), min(b + int(beside), end)
+            edges = buckets(grid, step, a, b)
+            assert edges is not None
+        kept = edges[: int(np.searchsorted(edges, last, side="right")) + 1]
+        return _aggregate(prices, step, kept[-most - 1 :], last)
     return None
 
 
-def _aggregate(prices: PriceColumns, timeframe: str, edges: Ordinals, last: Ordinal) -> Candles:
+def _aggregate(
+    prices: PriceColumns, timeframe: str, edges: Ordinals, last: Ordinal
+) -> Candles | None:
     width = float(np.diff(edges).max())
     edges = np.clip(edges, prices.first, last + 1) - prices.first
-    starts, ends, end = edges[:-1], edges[1:] - 1, int(edges[-1])
-    high, low = np.asarray(prices.high)[:end], np.asarray(prices.low)[:end]
+    x = prices.first + (edges[:-1] + edges[1:] - 1) / 2.0
+    high, low = np.asarray(prices.high)[: edges[-1]], np.asarray(prices.low)[: edges[-1]]
+    starts, ends, cuts = edges[:-1], edges[1:] - 1, edges[:-1]
+    if not prices.all_live:  # a bar without a trade repeats a close, which is no price of its own
+        live = edges[0] + np.flatnonzero(prices.live[edges[0] : edges[-1]])
+        of = np.searchsorted(live, edges)
+        traded = of[1:] > of[:-1]
+        if not traded.any():
+            return None
+        cuts, x = of[:-1][traded], x[traded]
+        starts, ends = live[cuts], live[of[1:][traded] - 1]
+        high, low = high[live], low[live]
     return Candles(
         timeframe,
         width,
-        prices.first + (starts + ends) / 2.0,
+        x,
+        prices.first + ends,
         np.asarray(prices.open)[starts],
-        np.maximum.reduceat(high, starts),
-        np.minimum.reduceat(low, starts),
+        np.maximum.reduceat(high, cuts),
+        np.minimum.reduceat(low, cuts),
         np.asarray(prices.close)[ends],
     )
 

@@ -1,13 +1,13 @@
-"""What is marked on the price chart: blocks, and fills.
+"""What is marked on the price chart: fills, and blocks.
 
 All fills while they are few; those that matter, when not.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -24,12 +24,24 @@ __all__ = [
     "Selection",
     "Span",
     "block_spans",
+    "joined",
+    "mark_blocks",
     "mark_fills",
     "ordinals",
     "select",
 ]
 
-KINDS = ("buy entry", "sell entry", "buy exit", "sell exit")
+KINDS = (
+    "buy entry",
+    "sell entry",
+    "buy exit",
+    "sell exit",
+    "stop",
+    "target",
+    "roll",
+    "settlement",
+    "block",
+)
 _LISTED = 4  # fills told by one marker
 
 
@@ -37,20 +49,41 @@ _LISTED = 4  # fills told by one marker
 class Marked:
     """Fills ready to be marked, in time order; arrays of one length.
 
-    `kind` indexes `KINDS`; `weight` says which of two that share a place is told first.
+    `kind` indexes `KINDS`; `below` says on which side of the candles it stands; `weight` which
+    of two that share a place is told first; `price` is that of the fill, `symbol` its contract.
     """
 
     bar: Ordinals
     kind: npt.NDArray[np.int8]
+    below: npt.NDArray[np.bool_]
     weight: Floats
+    price: Floats
+    symbol: tuple[str, ...]
     text: tuple[str, ...]
+
+    def of(self, keep: Callable[[str], bool]) -> Marked:
+        """Return those of some contracts; what belongs to none of them (a block) stays."""
+        kept = [i for i, symbol in enumerate(self.symbol) if not symbol or keep(symbol)]
+        at = np.asarray(kept, dtype=np.intp)
+        return Marked(
+            self.bar[at],
+            self.kind[at],
+            self.below[at],
+            self.weight[at],
+            self.price[at],
+            tuple(self.symbol[i] for i in kept),
+            tuple(self.text[i] for i in kept),
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Markers of one kind: the bars they stand at and what they tell."""
+    """Markers of one kind: their bars, side, place in the stack, price, and what they tell."""
 
     x: Floats
+    below: npt.NDArray[np.bool_]
+    stack: npt.NDArray[np.int64]  # 0: next to the candles
+    price: Floats
     text: list[str]
 
 
@@ -63,35 +96,128 @@ class Span:
     text: str
 
 
+class _Mark(NamedTuple):
+    bar: int
+    kind: str
+    below: bool
+    weight: float
+    price: float
+    symbol: str
+    text: str
+
+
 def ordinals(grid: Grid, times: pd.DatetimeIndex) -> Ordinals:
     """Return the bar in which each tz-aware time lies; -1 before the first."""
     return np.searchsorted(grid.starts, times.as_unit("ns").asi8, side="right") - 1
 
 
 def mark_fills(run: Viewable) -> Marked:
-    """Prepare the fills of a run that has ended."""
+    """Prepare what a run has booked so far; a roll's two fills are one."""
     fills, trades = run.fills, run.trades
-    bars = ordinals(run.grid, pd.DatetimeIndex(fills["time"]))
+    bars = ordinals(run.grid, pd.DatetimeIndex(fills["time"])).tolist()
     won: dict[tuple[str, pd.Timestamp], float] = {}  # what each leaving fill booked
     for symbol, time, pnl in zip(trades["symbol"], trades["exit_time"], trades["pnl"], strict=True):
         won[symbol, time] = won.get((symbol, time), 0.0) + float(pnl)
-    kinds, weights, texts = [], [], []
+    marks: list[_Mark] = []
+    leaving: dict[pd.Timestamp, list[tuple[Any, float]]] = {}  # rolls that wait for their other leg
     rows: Iterable[Any] = fills.itertuples(index=False)
-    for f in rows:
+    for bar, f in zip(bars, rows, strict=True):
         pnl = won.get((f.symbol, f.time))
-        # Both legs of a roll are of one kind: the one that booked a PnL is the leaving one.
-        leaves = f.kind != "entry" and (f.kind != "roll" or pnl is not None)
-        kinds.append((f.side == "SELL") + 2 * leaves)
-        weights.append(abs(pnl) if leaves and pnl is not None else 0.0)
-        side = "Sell" if f.side == "SELL" else "Buy"
-        why = f.kind if f.reason in ("", f.kind) else f"{f.kind} ({f.reason})"
-        booked = f", PnL {signed(pnl, run.currency)}" if leaves and pnl is not None else ""
-        seconds = ":%S" if f.time.second else ""
-        texts.append(
-            f"{f.time:%d %b %H:%M{seconds}}  {side} {count(f.qty)} {f.symbol} "
-            f"at {decimal(f.price)}, {why}{booked}"
-        )
-    return Marked(bars, np.asarray(kinds, np.int8), np.asarray(weights, np.float64), tuple(texts))
+        if f.kind == "roll":
+            # Both legs of a roll are of one kind: the one that booked a PnL is the leaving one.
+            waiting = leaving.setdefault(f.time, [])
+            if pnl is not None:
+                waiting.append((f, pnl))
+                marks.append(_lone(bar, f, pnl, run.currency))
+                continue
+            if waiting:
+                left, booked = waiting.pop(0)
+                at = next(
+                    i
+                    for i in range(len(marks) - 1, -1, -1)
+                    if marks[i].kind == "roll" and marks[i].symbol == left.symbol
+                )
+                marks[at] = _rolled(marks[at], left, f, booked, run.currency)
+                continue
+        marks.append(_lone(bar, f, pnl, run.currency))
+    return _marked(marks)
+
+
+def _lone(bar: int, f: Any, pnl: float | None, currency: str) -> _Mark:
+    leaves = f.kind != "entry" and (f.kind != "roll" or pnl is not None)
+    sold = f.side == "SELL"
+    kind = f.kind
+    if kind in ("entry", "exit"):
+        kind = f"{'sell' if sold else 'buy'} {kind}"
+    why = f.kind if f.reason in ("", f.kind) else f"{f.kind} ({f.reason})"
+    booked = f", PnL {signed(pnl, currency)}" if leaves and pnl is not None else ""
+    text = (
+        f"{_when(f.time)}  {'Sell' if sold else 'Buy'} {count(f.qty)} {f.symbol} "
+        f"at {decimal(f.price)}, {why}{booked}"
+    )
+    weight = abs(pnl) if leaves and pnl is not None else 0.0
+    return _Mark(bar, kind, not sold, weight, float(f.price), f.symbol, text)
+
+
+def _rolled(mark: _Mark, left: Any, entered: Any, pnl: float, currency: str) -> _Mark:
+    text = (
+        f"{_when(left.time)}  Roll {count(left.qty)} {left.symbol} at {decimal(left.price)}\n"
+        f"    to {count(entered.qty)} {entered.symbol} at {decimal(entered.price)}"
+        f", PnL {signed(pnl, currency)}"
+    )
+    return mark._replace(text=text, symbol=f"{left.symbol}\n{entered.symbol}")
+
+
+def _when(time: pd.Timestamp) -> str:
+    return f"{time:%d %b %H:%M:%S}" if time.second else f"{time:%d %b %H:%M}"
+
+
+def mark_blocks(run: Viewable, spans: Iterable[Span]) -> Marked:
+    """Prepare a mark where each block began."""
+    return _marked(
+        [
+            _Mark(
+                int(span.start),
+                "block",
+                False,
+                0.0,
+                float("nan"),
+                "",
+                f"{run.grid.to_local(run.grid.end(int(span.start))):%d %b %H:%M}  "
+                f"Blocked: {span.text}",
+            )
+            for span in spans
+        ]
+    )
+
+
+def joined(*parts: Marked) -> Marked:
+    """Return several as one, in time order."""
+    bar = np.concatenate([p.bar for p in parts])
+    order = np.argsort(bar, kind="stable")
+    symbols = [s for p in parts for s in p.symbol]
+    texts = [t for p in parts for t in p.text]
+    return Marked(
+        bar[order],
+        np.concatenate([p.kind for p in parts])[order],
+        np.concatenate([p.below for p in parts])[order],
+        np.concatenate([p.weight for p in parts])[order],
+        np.concatenate([p.price for p in parts])[order],
+        tuple(symbols[i] for i in order),
+        tuple(texts[i] for i in order),
+    )
+
+
+def _marked(marks: list[_Mark]) -> Marked:
+    return Marked(
+        np.asarray([m.bar for m in marks], dtype=np.int64),
+        np.asarray([KINDS.index(m.kind) for m in marks], dtype=np.int8),
+        np.asarray([m.below for m in marks], dtype=bool),
+        np.asarray([m.weight for m in marks], dtype=np.float64),
+        np.asarray([m.price for m in marks], dtype=np.float64),
+        tuple(m.symbol for m in marks),
+        tuple(m.text for m in marks),
+    )
 
 
 def block_spans(run: Viewable) -> list[Span]:
@@ -121,9 +247,10 @@ def select(
 ) -> tuple[list[Selection], int, int]:
     """Choose the markers of ``lo … hi``.
 
-    Fills of one kind that share a slot (a few pixels) become one marker, which stands where
-    the most important of them is and tells the first of them by importance. Slots widen until
-    no more than *budget* markers are left.
+    Fills of one kind and side that share a slot (a few pixels) become one marker, which stands
+    where the most important of them is and tells the first of them by importance. Slots widen
+    until no more than *budget* markers are left. Those that share a slot and a side and are of
+    several kinds are stacked.
 
     Parameters
     ----------
@@ -137,23 +264,36 @@ def select(
     """
     seen = np.flatnonzero((marked.bar >= lo) & (marked.bar <= hi))
     width = max(1, int((hi - lo) / slots))
+    n = len(KINDS)
     while True:
-        keys = marked.bar[seen] // width * len(KINDS) + marked.kind[seen]
-        groups, group = np.unique(keys, return_inverse=True)
+        place = marked.bar[seen] // width * 2 + marked.below[seen]
+        groups, group = np.unique(place * n + marked.kind[seen], return_inverse=True)
         if len(groups) <= budget or width > hi - lo:
             break
         width *= 2
     order = np.lexsort((seen, -marked.weight[seen], group))
     cuts = np.searchsorted(group[order], np.arange(len(groups)))
-    chosen: list[list[tuple[float, str]]] = [[] for _ in KINDS]
-    for members in np.split(seen[order], cuts[1:]) if len(groups) else []:
+    chosen: list[list[tuple[int, int, str]]] = [[] for _ in KINDS]
+    stacked: dict[int, int] = {}  # how many stand at a place already
+    members_of = np.split(seen[order], cuts[1:]) if len(groups) else []
+    for key, members in zip(groups.tolist(), members_of, strict=True):
         lines = [marked.text[i] for i in members[:_LISTED]]
         if len(members) > _LISTED:
             lines.append(f"… and {len(members) - _LISTED} more")
         at = int(members[0])
-        chosen[int(marked.kind[at])].append((float(marked.bar[at]), "\n".join(lines)))
-    picked = [
-        Selection(np.asarray([x for x, _ in one], np.float64), [text for _, text in one])
-        for one in chosen
-    ]
+        above = stacked.get(key // n, 0)
+        stacked[key // n] = above + 1
+        chosen[key % n].append((at, above, "\n".join(lines)))
+    picked = [_selection(marked, one) for one in chosen]
     return picked, len(groups), len(seen)
+
+
+def _selection(marked: Marked, chosen: list[tuple[int, int, str]]) -> Selection:
+    at = np.asarray([i for i, _, _ in chosen], dtype=np.intp)
+    return Selection(
+        marked.bar[at].astype(np.float64),
+        marked.below[at],
+        np.asarray([above for _, above, _ in chosen], dtype=np.int64),
+        marked.price[at],
+        [text for *_, text in chosen],
+    )

@@ -6,6 +6,7 @@ Views lie to the left of `run.py`, so they know this shape and not the class.
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from datetime import date, datetime
 from typing import Any, Literal, Protocol, TypeAlias
 
@@ -13,7 +14,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from bestbt.charted import Charted
 from bestbt.engine.grid import Grid
+from bestbt.engine.indicators import Indicator
 from bestbt.engine.prices import PriceColumns
 from bestbt.units import Money, Ordinal
 from bestbt.widgets.chain_scene import ChainScene
@@ -164,7 +167,11 @@ class Viewable(Protocol):
 
     @property
     def symbol(self) -> str:
-        """What the price chart shows: the run's first symbol."""
+        """What the price chart shows at first: the run's first symbol."""
+
+    @property
+    def symbols(self) -> tuple[str, ...]:
+        """The run's underlyings."""
 
     @property
     def synthetic(self) -> bool:
@@ -226,8 +233,22 @@ class Viewable(Protocol):
     def last_bar(self) -> Ordinal:
         """Last bar of the run (as planned, even when stopped before)."""
 
+    def charted(self, name: str) -> Charted:
+        """Return what a name stands for where the run stands; `ContractNotFound` else."""
+
     def columns(self, symbol: str) -> PriceColumns:
-        """Prices of a symbol on the grid."""
+        """Prices of what is charted, by its full name, on the grid."""
+
+    def expiries(self, symbol: str) -> Sequence[tuple[Ordinal, str]]:
+        """Last bar and kind of each expiry day of an underlying, in order."""
+
+    @property
+    def indicators(self) -> Sequence[Indicator]:
+        """Those to be drawn, in the order they were made."""
+
+    @property
+    def booked(self) -> tuple[int, int]:
+        """How many fills and lines of the log there are so far; cheap."""
 
     @property
     def fills(self) -> pd.DataFrame:

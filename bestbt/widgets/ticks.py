@@ -45,11 +45,14 @@ class Ticks:
         session = grid.session_of[bars] - a
         minute, seconds = np.divmod(grid.starts[bars] - midnights[session], MINUTE)
         after_head = minute - minute[heads[session] - first]
+        tails = np.asarray([min(grid.lasts[s], last) for s in range(a, b + 1)])
+        before_tail = minute[tails[session] - first] - minute
         clock: dict[int, str] = {}
         self._levels: list[Ordinals] = []  # finest first
         for step in _INTRADAY:
-            # A time right after a date would be written over it.
+            # A time right after a date would be written over it, and one right before it.
             which = (minute % step == 0) & (seconds == 0) & (after_head > step // 2)
+            which &= before_tail >= step // 2
             if np.count_nonzero(which) > _LABELS:
                 continue
             at = bars[which].tolist()
@@ -64,7 +67,7 @@ class Ticks:
         self.labels = {str(i): text for i, text in (clock | dated).items()}
         self._heads = heads
 
-    def within(self, lo: float, hi: float, most: int = 11) -> Ordinals:
+    def within(self, lo: float, hi: float, most: int = 8) -> Ordinals:
         """Return the finest ticks of which no more than *most* are seen in ``lo … hi``."""
         for level in self._levels:
             a, b = np.searchsorted(level, (lo, hi))

@@ -13,8 +13,12 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from bestbt.charted import Charted
 from bestbt.engine.grid import Grid, Session, utc_ns
+from bestbt.engine.indicators import Indicator
+from bestbt.engine.ports import ContractSpec
 from bestbt.engine.prices import PriceColumns, path_points
+from bestbt.errors import ContractNotFound
 from bestbt.units import MINUTE
 from bestbt.widgets.protocol import Floats, RunState
 from bestbt.widgets.scene import Held, Net, Scene
@@ -106,6 +110,7 @@ class FakeRun:
 
     synthetic = True
     symbol = "NIFTY"
+    symbols = ("NIFTY",)
     currency = "₹"
     capital = 1_000_000.0
     title = "ShortStraddle · NIFTY · 2024-01-01 … 2024-03-22"
@@ -123,6 +128,8 @@ class FakeRun:
         self.pace: float | None = None
         self.bt = FakeBacktest(self.calls)
         self.held: tuple[Held, ...] = ()
+        self.others: dict[str, PriceColumns] = {}  # prices of other symbols
+        self.indicators: list[Indicator] = []
         self._go = threading.Event()
         self._go.set()
         self._bar = 0
@@ -256,7 +263,24 @@ class FakeRun:
         return ends, self._equity[ends]
 
     def columns(self, symbol: str) -> PriceColumns:
-        return self.prices
+        return self.others.get(symbol, self.prices)
+
+    def charted(self, name: str) -> Charted:
+        if name not in (*self.symbols, self.symbol, *self.others):
+            raise ContractNotFound(f"No {name} here.")
+        return Charted(name, (ContractSpec("index", name),))
+
+    def expiries(self, symbol: str) -> list[tuple[int, str]]:
+        last = self.grid.lasts
+        return [
+            (bar, "weekly")
+            for bar, s in zip(last, self.grid.sessions, strict=True)
+            if s.day.weekday() == 3
+        ]
+
+    @property
+    def booked(self) -> tuple[int, int]:
+        return len(self.fills), len(self.log)
 
     @property
     def equity(self) -> pd.Series[float]:

@@ -7,14 +7,29 @@ import pandas as pd
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bestbt.widgets.markers import KINDS, Marked, Span, block_spans, mark_fills, select
+from bestbt.widgets.markers import (
+    KINDS,
+    Marked,
+    Span,
+    block_spans,
+    joined,
+    mark_blocks,
+    mark_fills,
+    select,
+)
 from tests.widgets.fake_run import FakeRun
 
 
 def marked(bars: list[int], kinds: list[int], weights: list[float]) -> Marked:
-    texts = tuple(f"fill {i}" for i in range(len(bars)))
+    n = len(bars)
     return Marked(
-        np.asarray(bars), np.asarray(kinds, np.int8), np.asarray(weights, np.float64), texts
+        np.asarray(bars, np.int64),
+        np.asarray(kinds, np.int8),
+        np.asarray([not k % 2 for k in kinds], bool),
+        np.asarray(weights, np.float64),
+        np.full(n, 100.0),
+        ("NIFTY 2024-01-04 21700 CE",) * n,
+        tuple(f"fill {i}" for i in range(n)),
     )
 
 
@@ -28,7 +43,7 @@ def ended(trades: int = 130) -> FakeRun:
 def test_few_fills_are_all_shown() -> None:
     picked, shown, total = select(marked([3, 50, 90], [1, 2, 2], [0, 5, 7]), 0, 100, 200, 100)
     assert (shown, total) == (3, 3)
-    assert [one.x.tolist() for one in picked] == [[], [3.0], [50.0, 90.0], []]
+    assert [one.x.tolist() for one in picked][:4] == [[], [3.0], [50.0, 90.0], []]
     assert picked[2].text == ["fill 1", "fill 2"]
 
 
@@ -82,13 +97,80 @@ def test_a_fill_tells_what_price_size_why_and_what_it_booked() -> None:
     left = next(t for t in ready.text if "Buy" in t and str(trade["symbol"]) in t)
     assert f"at {trade['exit_price']:.2f}, stop (trigger), PnL −₹1,658" in left
     assert len(ready.bar) == len(run.fills) == 260
-    assert [KINDS[k] for k in sorted(set(ready.kind.tolist()))] == ["sell entry", "buy exit"]
+    assert [KINDS[k] for k in sorted(set(ready.kind.tolist()))] == [
+        "sell entry",
+        "buy exit",
+        "stop",
+    ]
 
 
-def test_the_leg_of_a_roll_that_books_is_the_leaving_one() -> None:
-    run = ended(trades=1)
-    run._fills["kind"] = "roll"
-    assert [KINDS[k] for k in mark_fills(run).kind] == ["sell entry", "buy exit"]
+def rolled() -> FakeRun:
+    """Return a run whose second trade is entered by a roll, where the first one is left by it."""
+    run = ended(trades=2)
+    first, second = "NIFTY 2024-01-04 21700 CE", "NIFTY 2024-01-11 21800 CE"
+    trades = run._trades.copy()
+    trades["symbol"] = [first, second]
+    at = trades.loc[0, "exit_time"]
+    trades.loc[1, "entry_time"] = at
+    fills = run._fills.iloc[[0, 1, 1, 1]].copy().reset_index(drop=True)
+    fills["symbol"] = [first, first, second, second]
+    fills["side"] = ["SELL", "BUY", "SELL", "BUY"]
+    fills["kind"] = ["entry", "roll", "roll", "exit"]
+    fills["price"] = [100.0, 120.0, 150.0, 90.0]
+    fills["time"] = [trades.loc[0, "entry_time"], at, at, trades.loc[1, "exit_time"]]
+    run._trades, run._fills = trades, fills
+    return run
+
+
+def test_a_roll_is_one_marker_for_its_two_fills() -> None:
+    ready = mark_fills(rolled())
+    assert [KINDS[k] for k in ready.kind] == ["sell entry", "roll", "buy exit"]
+    said = ready.text[1]
+    assert "Roll 75 NIFTY 2024-01-04 21700 CE at 120.00\n" in said
+    assert "to 75 NIFTY 2024-01-11 21800 CE at 150.00, PnL −₹1,658" in said
+
+
+def test_a_roll_is_seen_on_the_charts_of_both_its_contracts() -> None:
+    ready = mark_fills(rolled())
+    for contract, kinds in (
+        ("NIFTY 2024-01-04 21700 CE", ["sell entry", "roll"]),
+        ("NIFTY 2024-01-11 21800 CE", ["roll", "buy exit"]),
+    ):
+        own = ready.of(lambda symbol, name=contract: name in symbol.split("\n"))
+        assert [KINDS[k] for k in own.kind] == kinds
+        assert len(own.bar) == len(own.text) == len(own.price) == 2
+
+
+def test_half_a_roll_is_a_marker_too() -> None:
+    run = rolled()
+    run._fills = run._fills.drop(index=2)
+    ready = mark_fills(run)
+    assert [KINDS[k] for k in ready.kind] == ["sell entry", "roll", "buy exit"]
+    assert "Buy 75 NIFTY 2024-01-04 21700 CE at 120.00, roll" in ready.text[1]
+
+
+def test_kinds_that_share_a_place_are_stacked() -> None:
+    picked, shown, _ = select(marked([5, 5, 5, 5], [0, 2, 1, 6], [0.0] * 4), 0, 10, 200, 10)
+    assert shown == 4
+    heights = {
+        KINDS[k]: (bool(one.below[0]), int(one.stack[0]))
+        for k, one in enumerate(picked)
+        if len(one.x)
+    }
+    below = [heights[k] for k in ("buy entry", "buy exit", "roll")]
+    assert sorted(below) == [(True, 0), (True, 1), (True, 2)]
+    assert heights["sell entry"] == (False, 0)
+
+
+def test_a_block_is_marked_where_it_was_said() -> None:
+    run = ended(trades=0)
+    noted(run, 10, "block", number=0)
+    ready = mark_blocks(run, block_spans(run))
+    assert (ready.bar.tolist(), [KINDS[k] for k in ready.kind]) == ([10], ["block"])
+    assert ready.text == ("01 Jan 09:26  Blocked: block said",)
+    both = joined(ready, mark_fills(rolled()))
+    assert (np.diff(both.bar) >= 0).all()
+    assert len(both.text) == len(both.symbol) == 4
 
 
 def test_fills_are_placed_by_their_time() -> None:
