@@ -206,7 +206,7 @@ class Catalogue:
         """UTC time at which hooks run: the newest bar has just closed, or the session opens."""
         if self.before_open:
             return self.grid.sessions[self.session].open
-        return self.grid.end(self.clock.bar)
+        return self.grid._end[self.clock.bar]
 
     def check_symbol(self, symbol: str | None) -> str:
         """Return a symbol of the run: the first unless told otherwise."""

@@ -94,6 +94,8 @@ class ChainBase:
         self._boards: dict[int, Board] = {}  # of one moment, by max_age
         self._boards_at: tuple[Ordinal, Ns] = (-2, 0)
         self._noted: Ordinal = -2  # bar in which the log was told of a frozen index
+        # Where the money was found, by bar and price: who asks for a call asks for a put.
+        self._money: tuple[Ordinal, Price, int] = (-2, math.nan, -1)
 
     def __repr__(self) -> str:
         return f"<OptionChain {self._name}, {len(self.strikes)} strikes>"
@@ -326,13 +328,17 @@ class ChainBase:
 
     def _nearest(self, reference: Reference) -> int:
         """Row of the listed strike nearest to a price, the lower on a tie; −1: none."""
-        middle = bisect_left(self._rows, reference.value, key=_strike)
-        lo, hi = self._next(middle - 1, -1), self._next(middle, +1)
-        if lo < 0 or hi < 0:
-            return max(lo, hi)
-        # Compared as integers, so that a tie is a tie.
-        twice = self._to_raw(self._strike(lo)) + self._to_raw(self._strike(hi))
-        return lo if 2 * self._to_raw(reference.value) <= twice else hi
+        bar, price = self._clock.bar, reference.value
+        if self._money[:2] != (bar, price):
+            middle = bisect_left(self._rows, price, key=_strike)
+            lo, hi = self._next(middle - 1, -1), self._next(middle, +1)
+            at = lo if hi < 0 else hi
+            if lo >= 0 and hi >= 0:
+                # Compared as integers, so that a tie is a tie.
+                twice = self._to_raw(self._strike(lo)) + self._to_raw(self._strike(hi))
+                at = lo if 2 * self._to_raw(price) <= twice else hi
+            self._money = bar, price, at
+        return self._money[2]
 
     def _to_raw(self, price: Price) -> RawPrice:
         return round(price * self.spot.spec.scale)

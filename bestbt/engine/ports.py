@@ -268,6 +268,6 @@ class Exchange(Protocol):
         """Raw slippage of a trade at a point."""
         ...
 
-    def waited_out(self, bar: Ordinal) -> list[Order]:
+    def waited_out(self, bar: Ordinal) -> Sequence[Order]:
         """Entries whose wait for a live bar ends with this bar."""
         ...
