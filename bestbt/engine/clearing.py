@@ -10,7 +10,7 @@ from datetime import date, timedelta
 from bestbt.engine.contract import Contract
 from bestbt.engine.desk import Desk
 from bestbt.engine.lots import whole_lots
-from bestbt.engine.order import Brackets, Fill, Order, OrderKind, OrderType, Trail
+from bestbt.engine.order import Brackets, Fill, Order, OrderKind, OrderType, Trail, made
 from bestbt.engine.ports import Trade
 from bestbt.engine.settlement import intrinsic, mean_of_last, settlement_value
 from bestbt.engine.touch import NEVER
@@ -113,10 +113,11 @@ class Clearing:
             charges = desk.fees.exercise(desk.today, contract.spec, -qty, price)
         else:
             charges = desk.fees.fill(desk.today, contract.spec, qty, price)
-        fill = Fill(
-            len(portfolio.fills), point, order, contract, qty, price, slippage, reason, kind,
-            dict(charges), desk.grid,
-        )  # fmt: skip
+        number = len(portfolio.fills)
+        fill = made(Fill, (
+            number, point, order, contract, qty, price, slippage, reason, kind, {**charges},
+            desk.grid,
+        ))  # fmt: skip
         portfolio.book(fill)
         desk.dirty = True
         return fill
@@ -174,11 +175,12 @@ class Clearing:
             self._attach(order, order.brackets, fill, trade, min(abs(qty), abs(open_qty)))
 
     def _shrink_closed(self, fill: Fill) -> None:
-        """Cut the brackets of entries that a fill has closed, oldest first."""
-        for match in reversed(self._desk.portfolio.matches):
-            if match.exit is not fill:
-                break
-            self._shrink(match.entry.id, -match.qty)
+        """Cut the brackets of entries that a fill has closed."""
+        matches = self._desk.portfolio.matches
+        at = len(matches) - 1
+        while at >= 0 and matches[at].exit is fill:
+            self._shrink(matches[at].entry.id, -matches[at].qty)
+            at -= 1
 
     def _shrink(self, entry: int, qty: Qty) -> None:
         """Cut what brackets of an entry would still trade by what has been traded for them."""
@@ -199,8 +201,8 @@ class Clearing:
             if level is None:
                 continue
             exit = Order(
-                len(desk.orders), contract, -side * size, type, kind, point // POINTS, desk.now,
-                point + quoted, order.tag, "gtc",
+                len(desk.orders), contract, -side * size, type, kind, point // POINTS,
+                desk.moment(), point + quoted, order.tag, "gtc",
             )  # fmt: skip
             target = kind == "target"
             price = level.away(entry, -side if target else side, spec.tick, spec.scale)
@@ -298,14 +300,17 @@ class Clearing:
         """
         desk = self._desk
         day = before - timedelta(days=1) if before is not None else desk.today
-        due = [c for c in desk.portfolio.positions if c.expiry is not None and c.expiry <= day]
+        held, due = desk.portfolio.positions, []
+        if held:
+            due = [c for c in held if c.expiry is not None and c.expiry <= day]
         for contract in due:
             self._settle_one(contract, bar)
         for expiry in [e for e in desk.expiring if e <= day]:
             for contract in desk.expiring.pop(expiry):
                 contract.is_expired = True
-        for order in [o for o in desk.exchange.working if o.contract.is_expired]:
-            if order.status == "working":  # and not ended with the other leg of its roll
+        for order in tuple(desk.exchange.working):
+            # It may have ended with the other leg of its roll.
+            if order.contract.is_expired and order.status == "working":
                 desk.end(order, "lapsed", "contract expired")
         desk.unsettled_from = day + timedelta(days=1)
         return due

@@ -303,8 +303,7 @@ class Contract(Blocking):
             return -1
         return min(self._clock.bar - columns.first, columns.n - 1)
 
-    @property
-    def age(self) -> int | None:
+    def _age(self) -> int | None:
         """Bars since the last live price, 0 when this bar is live; None before the first."""
         if self._last is not None:
             return self._clock.bar - self._last.newest
@@ -313,6 +312,8 @@ class Contract(Blocking):
             return None
         i = since if since < columns.n else columns.n - 1
         return since - (i if columns.all_live or columns.live[i] else columns.newest[i])
+
+    age = property(_age)
 
     @property
     def volume(self) -> int | None:

@@ -54,6 +54,11 @@ class Dealing(Catalogue):
     loop over `on_bar`.
     """
 
+    __slots__ = (
+        *("at_close", "dirty", "exchange", "fill_at_close", "log", "max_wait", "orders"),
+        *("portfolio", "why"),
+    )
+
     def __init__(
         self,
         feed: Feed,
@@ -110,7 +115,9 @@ class Dealing(Catalogue):
         since = POINTS * (bar + 1)
         if self.at_close and type == "market":
             since -= 1
-        order = Order(len(self.orders), contract, qty, type, kind, bar, self.now, since, tag, tif)
+        order = Order(
+            len(self.orders), contract, qty, type, kind, bar, self.moment(), since, tag, tif
+        )
         order.brackets = brackets
         if type == "market":
             order.why = self.why

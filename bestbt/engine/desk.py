@@ -44,6 +44,11 @@ __all__ = ["Desk", "LogEntry"]
 class Desk(Dealing):
     """The state of one run; moved by `PriceFeeder`, acted on by verbs."""
 
+    __slots__ = (
+        *("_cooling", "blocks", "close_at_end", "combos", "estimated", "fees", "frozen"),
+        *("participation", "rate", "rolls", "why_none"),
+    )
+
     def __init__(
         self,
         feed: Feed,

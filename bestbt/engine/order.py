@@ -43,6 +43,7 @@ __all__ = [
     "Sell",
     "TimeInForce",
     "Trail",
+    "made",
     "raw_price",
 ]
 
@@ -55,6 +56,10 @@ _MAX_DENOMINATOR = 10_000  # four decimals of percent or points: a level stays w
 _MAX_LEVEL = 10_000_000
 # A float a hair below a half tick (0.1 + 0.2 is none) is meant as the half, which rounds up.
 _HAIR = 1e-7
+
+# A named tuple from a tuple of all its values, at a third of what calling its class costs: for the
+# three that each trade makes.
+made = tuple.__new__
 
 
 def raw_price(price: Price, tick: RawPrice, scale: int) -> RawPrice:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from bestbt.engine.contract import Contract
-from bestbt.engine.order import Fill
+from bestbt.engine.order import Fill, made
 from bestbt.engine.position import Match, Position
 from bestbt.units import POINTS, Ordinal, RawMoney
 
@@ -86,8 +86,8 @@ class Portfolio:
         """Cash and the worth of the open positions at their newest marks."""
         return self.cash + sum(p.raw_worth for p in self.positions.values())
 
-    def book(self, fill: Fill) -> Position:
-        """Apply a fill: positions, cash and ledger together. Return its position."""
+    def book(self, fill: Fill) -> None:
+        """Apply a fill: positions, cash and ledger together."""
         number, point, _, contract, qty, price, _, _, kind, charges, _ = fill
         bar, notional = point // POINTS, qty * price * contract.factor
         position = self.positions.get(contract)
@@ -104,11 +104,10 @@ class Portfolio:
         else:
             account = "settlement" if kind == "settlement" else "premium"
             self.cash -= notional
-            self.ledger.append(Posting(bar, account, contract, -notional, number))
+            self.ledger.append(made(Posting, (bar, account, contract, -notional, number)))
         self.fills.append(fill)
         if charges:
             self.charge(bar, contract, charges, number)
-        return position
 
     def pay(
         self,

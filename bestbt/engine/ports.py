@@ -60,6 +60,9 @@ class ContractSpec:
     exchange: str = "NSE"
     token: str | None = field(default=None, compare=False, repr=False)
 
+    def __hash__(self) -> int:  # of what tells contracts apart: it is asked often
+        return hash((self.symbol, self.expiry, self.strike, self.right))
+
     def __str__(self) -> str:
         if self.asset == "option":
             return f"{self.symbol} {self.expiry} {self.strike:g} {self.right}"

@@ -9,7 +9,7 @@ from bestbt.engine.blocks import Blocking
 from bestbt.engine.contract import Contract
 from bestbt.engine.costing import AverageCost
 from bestbt.engine.lots import whole_lots
-from bestbt.engine.order import Fill
+from bestbt.engine.order import Fill, made
 from bestbt.errors import OrderError
 from bestbt.units import POINTS, Money, Ordinal, Price, Qty, RawMoney, RawPrice, money
 
@@ -81,7 +81,7 @@ class Position(Blocking):
                 cost = part * entry.raw_price * factor
             else:
                 cost = averages.take(entry, part)
-            matches.append(Match(entry, fill, part, cost))
+            matches.append(made(Match, (entry, fill, part, cost)))
             if part == held:
                 del lots[0]
                 if lots:  # that of the oldest lot held

@@ -70,7 +70,7 @@ def read_ticket(
     until: date | None = None,
 ) -> Ticket:
     """Return the terms asked of an entry; `OrderError` where they make no sense together."""
-    plain = price is trigger is target is trail is until is None
+    plain = price is trigger is target is trail is None and until is None
     if plain and type == "market" and tif == "day":
         if sl is None:
             return _MARKET

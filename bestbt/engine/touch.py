@@ -73,6 +73,8 @@ class Watch:
         *("seen", "skips"),
     )
     path: _Points
+    price: RawPrice  # this and the reason, once it fires
+    reason: str
 
     def __init__(self, order: Order, rules: MatchRules, columns: PriceColumns | None) -> None:
         self.order = order
@@ -87,8 +89,6 @@ class Watch:
         self.ahead = _AHEAD
         self.begun = False  # whether its first live point has been looked at
         self.fire: Point | None = None
-        self.price: RawPrice = 0
-        self.reason = ""
         self.skips = False
 
     def look(self, end: Point) -> Point | None:
@@ -412,16 +412,15 @@ class _Then(Watch):
             if at is None:
                 return None
             self.reason = self._why(columns, at)
-            self.trade = (_Quoted if columns.quoted else _Market)(
-                self.order, self.rules, columns
-            )
+            self.trade = (_Quoted if columns.quoted else _Market)(self.order, self.rules, columns)
             after = self.trigger.closes
             self.trade.seen = POINTS * (at // POINTS + 1) if after else at
         self.fire = self.trade.look(end)
-        self.price = self.trade.price
-        if self.order.type == "sl" and self.fire is not None:
-            limit = self.order.raw_price
-            self.skips = self.price > limit if self.order.qty > 0 else self.price < limit
+        if self.fire is not None:
+            self.price = self.trade.price
+            if self.order.type == "sl":
+                limit = self.order.raw_price
+                self.skips = self.price > limit if self.order.qty > 0 else self.price < limit
         return self.fire
 
     def _why(self, columns: PriceColumns, at: Point) -> str:
@@ -465,7 +464,7 @@ def watch(order: Order, rules: MatchRules, legs: Sequence[Order] = ()) -> Watch:
     type = "limit" if order.skipped else order.type
     if columns is not None and columns.quoted:
         return _WITH_QUOTES[type](order, rules, columns)
-    if order.is_exit and rules.stop_check == "close" and type in ("slm", "trail"):
+    if type in ("slm", "trail") and order.is_exit and rules.stop_check == "close":
         return _Then(order, rules, columns)
     return _PLAIN[type](order, rules, columns)
 
