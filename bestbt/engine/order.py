@@ -57,8 +57,8 @@ _MAX_LEVEL = 10_000_000
 # A float a hair below a half tick (0.1 + 0.2 is none) is meant as the half, which rounds up.
 _HAIR = 1e-7
 
-# A named tuple from a tuple of all its values, at a third of what calling its class costs: for the
-# three that each trade makes.
+# A named tuple from a tuple of all its values, for the three that each trade makes: calling the
+# class costs half as much again.
 made = tuple.__new__
 
 
