@@ -50,7 +50,7 @@ class Catalogue:
     __slots__ = (
         *("_bars", "_calendars", "_chains", "_contracts", "_days", "_desk", "_settled", "_spots"),
         *("_unreleased", "before_open", "clock", "expiring", "feed", "grid", "lots", "market"),
-        *("session", "start", "symbols", "today", "unsettled_from"),
+        *("session", "start", "symbols", "today", "unsettled_from", "__weakref__"),
     )
 
     def __init__(
