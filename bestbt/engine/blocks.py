@@ -99,8 +99,6 @@ class BlockBook:
 
     def over(self, symbol: str, tag: str) -> Block | None:
         """Return the block over an entry that ends last; None when it is free."""
-        if not self.on:  # nearly always: it is asked at each entry
-            return None
         found = [b for b in self.on if b.scope.covers(symbol, tag)]
         return max(found, key=lambda b: (b.until or date.max, b.settles), default=None)
 

@@ -68,12 +68,17 @@ class OptionChain(ChainBase):
             raise OrderError(f"get_atm(offset={n!r}): give whole strikes, such as 2 or -1.")
         check_terms(max_age, min_oi, min_volume)
         check_right(right)
-        spot = self.spot
-        if by == "spot" and spot.age == 0:  # nearly always
-            reference: Reference | str = Reference(spot.price, "spot", 0)
+        bar, spot = self._clock.bar, self.spot
+        if by == "spot" and self._money[0] == bar:
+            found = self._offset(right, n, self._money[1])
+        elif by == "spot" and spot._age() == 0:  # nearly always
+            self._money = bar, self._nearest(spot.price)
+            found = self._offset(right, n, self._money[1])
         else:
             reference = self._measure(_at_money(right, n), by, max_age)
-        found = self._offset(right, n, reference)
+            if isinstance(reference, str):
+                return self._answer(_at_money(right, n), reference)
+            found = self._offset(right, n, self._nearest(reference.value))
         if isinstance(found, Contract):
             why = self._unfit(found, max_age, min_oi, min_volume)
             if not why:
@@ -81,10 +86,8 @@ class OptionChain(ChainBase):
             found = why
         return self._answer(_at_money(right, n), found)
 
-    def _offset(self, right: Right, n: int, reference: Reference | str) -> Contract | str:
-        if isinstance(reference, str):
-            return reference
-        at = self._nearest(reference)
+    def _offset(self, right: Right, n: int, at: int) -> Contract | str:
+        """Return the option *n* strikes out of a row, or why there is none."""
         if at < 0:
             return f"no strike of {self._name} is listed yet"
         step = 1 if (n > 0) == (right == "CE") else -1
@@ -101,7 +104,7 @@ class OptionChain(ChainBase):
 
     def _unfit(self, option: Contract, max_age: int, min_oi: int, min_volume: int) -> str:
         """Say what an option lacks; empty when it lacks nothing."""
-        age = option.age
+        age = option._age()
         if age is None or age > self._oldest(max_age):
             return too_old(option, age, max_age)
         if min_oi > 0 and not (option.oi or 0) >= min_oi:
@@ -323,7 +326,7 @@ class OptionChain(ChainBase):
         return None if isinstance(reference, str) else self._straddle(reference, MAX_AGE)
 
     def _straddle(self, reference: Reference, max_age: int) -> Price | None:
-        at, board = self._nearest(reference), self._board(max_age)
+        at, board = self._nearest(reference.value), self._board(max_age)
         if at < 0:
             return None
         return board.straddle(round(self._strike(at) * board.rows.scale))

@@ -94,6 +94,8 @@ class ChainBase:
         self._boards: dict[int, Board] = {}  # of one moment, by max_age
         self._boards_at: tuple[Ordinal, Ns] = (-2, 0)
         self._noted: Ordinal = -2  # bar in which the log was told of a frozen index
+        # The row at the money by a fresh spot, and its bar: who asks for a call asks for a put.
+        self._money: tuple[Ordinal, int] = (-2, -1)
 
     def __repr__(self) -> str:
         return f"<OptionChain {self._name}, {len(self.strikes)} strikes>"
@@ -321,18 +323,18 @@ class ChainBase:
     def atm_by(self, by: By, max_age: int = MAX_AGE) -> float | None:
         """Return the listed strike nearest to a reference (see `reference_by`)."""
         reference = self._reference(by, max_age)
-        at = -1 if isinstance(reference, str) else self._nearest(reference)
+        at = -1 if isinstance(reference, str) else self._nearest(reference.value)
         return None if at < 0 else self._strike(at)
 
-    def _nearest(self, reference: Reference) -> int:
+    def _nearest(self, price: Price) -> int:
         """Row of the listed strike nearest to a price, the lower on a tie; −1: none."""
-        middle = bisect_left(self._rows, reference.value, key=_strike)
+        middle = bisect_left(self._rows, price, key=_strike)
         lo, hi = self._next(middle - 1, -1), self._next(middle, +1)
         if lo < 0 or hi < 0:
-            return max(lo, hi)
+            return lo if hi < 0 else hi
         # Compared as integers, so that a tie is a tie.
         twice = self._to_raw(self._strike(lo)) + self._to_raw(self._strike(hi))
-        return lo if 2 * self._to_raw(reference.value) <= twice else hi
+        return lo if 2 * self._to_raw(price) <= twice else hi
 
     def _to_raw(self, price: Price) -> RawPrice:
         return round(price * self.spot.spec.scale)

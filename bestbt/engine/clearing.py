@@ -10,7 +10,7 @@ from datetime import date, timedelta
 from bestbt.engine.contract import Contract
 from bestbt.engine.desk import Desk
 from bestbt.engine.lots import whole_lots
-from bestbt.engine.order import Brackets, Fill, Order, OrderKind, Trail
+from bestbt.engine.order import Brackets, Fill, Order, OrderKind, OrderType, Trail, made
 from bestbt.engine.ports import Trade
 from bestbt.engine.settlement import intrinsic, mean_of_last, settlement_value
 from bestbt.engine.touch import NEVER
@@ -19,6 +19,12 @@ from bestbt.units import MINUTE, POINTS, Ordinal, Point, Qty, RawPrice, money
 
 __all__ = ["Clearing"]
 
+# What becomes of each of an entry's brackets, in their order.
+_EXITS: tuple[tuple[OrderType, OrderKind], ...] = (
+    ("slm", "stop"),
+    ("trail", "stop"),
+    ("limit", "target"),
+)
 _SETTLING = 30 * MINUTE  # a future settles each day on the mean of this last part of it
 
 
@@ -39,7 +45,7 @@ class Clearing:
         past its limit.
         """
         desk, order, point = self._desk, trade.order, trade.fire
-        contract = order.contract
+        contract, exchange = order.contract, desk.exchange
         if point is None:
             raise InvariantError(f"{order} trades nowhere.")
         if trade.skips:
@@ -58,17 +64,19 @@ class Clearing:
                 return None
             # a stop or target of a whole position closes all that is held by now
             whole = order.parent is None and order.kind in ("stop", "target")
-            qty = -open_qty if whole or abs(qty) > abs(open_qty) else qty
-        seen, slip = trade.price, desk.exchange.slippage(trade, point)
-        tick = contract.spec.tick  # nothing is sold for less
-        price = seen + slip if qty > 0 else max(seen - slip, tick)
+            if whole or abs(qty) > abs(open_qty):
+                qty = -open_qty
+        seen, slip = trade.price, exchange.slippage(trade, point)
+        price = seen + slip if qty > 0 else seen - slip
+        if qty < 0 and price < contract.spec.tick:  # nothing is sold for less
+            price = contract.spec.tick
         if order.parent is not None and point % POINTS:
             self._note_ambiguous(order, point)
         if order.type == "trail":
-            order.raw_trigger = desk.exchange.level(order, point)
+            order.raw_trigger = exchange.level(order, point)
         reason = order.why or trade.reason
         fill = self._book(point, order, qty, price, abs(price - seen), reason, order.kind)
-        desk.exchange.remove(order)
+        exchange.remove(order)
         order.status, order.reason = "filled", reason
         if trade.reason == "trigger-passed":
             at = f"{order.raw_trigger / contract.spec.scale:.10g}"
@@ -86,8 +94,8 @@ class Clearing:
             self._release(order, point)
         if desk.rolls and order.id in desk.rolls:
             self._rolled(order, fill)
-        if desk.exchange.working or order.brackets is not None:
-            self._after(order, fill, seen)
+        if exchange.working or order.brackets is not None:
+            self._after(order, fill, trade)
         return fill
 
     def _book(
@@ -100,18 +108,17 @@ class Clearing:
         reason: str,
         kind: OrderKind,
     ) -> Fill:
-        desk, contract = self._desk, order.contract
-        day = desk.today
+        desk, contract, portfolio = self._desk, order.contract, self._desk.portfolio
         if kind == "settlement":
-            charges = desk.fees.exercise(day, contract.spec, -qty, price)
+            charges = desk.fees.exercise(desk.today, contract.spec, -qty, price)
         else:
-            charges = desk.fees.fill(day, contract.spec, qty, price)
-        number = len(desk.portfolio.fills)
-        fill = Fill(
-            number, point, order, contract, qty, price, slippage, reason, kind,
-            dict(charges), desk.grid,
-        )  # fmt: skip
-        desk.portfolio.book(fill)
+            charges = desk.fees.fill(desk.today, contract.spec, qty, price)
+        number = len(portfolio.fills)
+        fill = made(Fill, (
+            number, point, order, contract, qty, price, slippage, reason, kind, {**charges},
+            desk.grid,
+        ))  # fmt: skip
+        portfolio.book(fill)
         desk.dirty = True
         return fill
 
@@ -148,31 +155,32 @@ class Clearing:
             if sibling and low <= desk.exchange.level(other, point) <= high:
                 self.ambiguous.add((contract, point // POINTS))
 
-    def _after(self, order: Order, fill: Fill, seen: RawPrice) -> None:
+    def _after(self, order: Order, fill: Fill, trade: Trade) -> None:
         """Keep exits no larger than what is held, and attach the brackets of an entry."""
-        desk, contract = self._desk, fill.contract
+        desk, contract, qty = self._desk, order.contract, fill.qty
+        working = desk.exchange.working
         held = desk.portfolio.positions.get(contract)
         open_qty = held.qty if held is not None else 0
         if desk.lots.changed:
             open_qty = whole_lots(open_qty, contract.lot)
-        for other in tuple(desk.exchange.working):
+        for other in tuple(working):
             if other.contract is contract and other.is_exit and open_qty * other.qty >= 0:
                 desk.end(other, "cancelled", "position is closed")
-        if desk.exchange.working:
+        if working:
             if order.parent is not None:  # a lot's own exit: the stops of older lots stay
-                self._shrink(order.parent, fill.qty)
+                self._shrink(order.parent, qty)
             else:
                 self._shrink_closed(fill)
-        if order.brackets is not None and open_qty * fill.qty > 0:
-            size = min(abs(fill.qty), abs(open_qty))
-            self._attach(order, order.brackets, fill, seen, size)
+        if order.brackets is not None and open_qty * qty > 0:
+            self._attach(order, order.brackets, fill, trade, min(abs(qty), abs(open_qty)))
 
     def _shrink_closed(self, fill: Fill) -> None:
-        """Cut the brackets of entries that a fill has closed, oldest first."""
-        for match in reversed(self._desk.portfolio.matches):
-            if match.exit is not fill:
-                break
-            self._shrink(match.entry.id, -match.qty)
+        """Cut the brackets of entries that a fill has closed."""
+        matches = self._desk.portfolio.matches
+        at = len(matches) - 1
+        while at >= 0 and matches[at].exit is fill:
+            self._shrink(matches[at].entry.id, -matches[at].qty)
+            at -= 1
 
     def _shrink(self, entry: int, qty: Qty) -> None:
         """Cut what brackets of an entry would still trade by what has been traded for them."""
@@ -183,40 +191,29 @@ class Clearing:
                 desk.end(other, "cancelled", "position is closed")
 
     def _attach(
-        self, order: Order, brackets: Brackets, fill: Fill, seen: RawPrice, size: Qty
+        self, order: Order, brackets: Brackets, fill: Fill, trade: Trade, size: Qty
     ) -> None:
         """Place the exits of an entry's fill; they work from where it traded."""
-        spec, side = fill.contract.spec, 1 if fill.qty > 0 else -1
-        entry = fill.raw_price
-        columns = fill.contract._prices
-        quoted = columns is not None and columns.quoted
-        since = fill.point + 1 if quoted else fill.point
-        start = None if quoted else seen
-        for name in ("sl", "trail", "target"):
-            level = getattr(brackets, name)
+        desk, contract, point = self._desk, order.contract, fill.point
+        side, entry, spec = (1 if fill.qty > 0 else -1), fill.raw_price, contract.spec
+        quoted = trade.columns is not None and trade.columns.quoted
+        for (type, kind), level in zip(_EXITS, brackets, strict=True):
             if level is None:
                 continue
-            price = level.away(entry, -side if name == "target" else side, spec.tick, spec.scale)
-            stop = name != "target"
-            desk = self._desk
             exit = Order(
-                len(desk.orders),
-                fill.contract,
-                -side * size,
-                type="limit" if not stop else "trail" if name == "trail" else "slm",
-                kind="stop" if stop else "target",
-                placed=fill.bar,
-                time=desk.now,
-                since=since,
-                raw_trigger=price if stop else 0,
-                raw_price=0 if stop else price,
-                start_price=start,
-                trail=Trail(level, entry) if name == "trail" else None,
-                level=level,
-                parent=fill.id,
-                tif="gtc",
-                tag=order.tag,
-            )
+                len(desk.orders), contract, -side * size, type, kind, point // POINTS,
+                desk.moment(), point + quoted, order.tag, "gtc",
+            )  # fmt: skip
+            target = kind == "target"
+            price = level.away(entry, -side if target else side, spec.tick, spec.scale)
+            if target:
+                exit.raw_price = price
+            else:
+                exit.raw_trigger = price
+            if type == "trail":
+                exit.trail = Trail(level, entry)
+            exit.level, exit.parent = level, fill.id
+            exit.start_price = None if quoted else trade.price
             desk.send(exit)
 
     # Combos
@@ -303,14 +300,17 @@ class Clearing:
         """
         desk = self._desk
         day = before - timedelta(days=1) if before is not None else desk.today
-        due = [c for c in desk.portfolio.positions if c.expiry is not None and c.expiry <= day]
+        held, due = desk.portfolio.positions, []
+        if held:
+            due = [c for c in held if c.expiry is not None and c.expiry <= day]
         for contract in due:
             self._settle_one(contract, bar)
         for expiry in [e for e in desk.expiring if e <= day]:
             for contract in desk.expiring.pop(expiry):
                 contract.is_expired = True
-        for order in [o for o in desk.exchange.working if o.contract.is_expired]:
-            if order.status == "working":  # and not ended with the other leg of its roll
+        for order in tuple(desk.exchange.working):
+            # It may have ended with the other leg of its roll.
+            if order.contract.is_expired and order.status == "working":
                 desk.end(order, "lapsed", "contract expired")
         desk.unsettled_from = day + timedelta(days=1)
         return due
@@ -328,20 +328,13 @@ class Clearing:
             )
         value = settlement_value(desk.feed, desk.market, index, expiry, bar)
         worth = intrinsic(contract.spec, value.raw, index.spec.scale)
+        number, point = len(desk.orders), POINTS * bar + POINTS - 1
         order = Order(
-            len(desk.orders),
-            contract,
-            -position.qty,
-            type="market",
-            kind="settlement",
-            placed=bar,
-            time=desk.now,
-            since=POINTS * bar + POINTS - 1,
-            tag=position.tag,
-        )
+            number, contract, -position.qty, "market", "settlement", bar, desk.now, point,
+            position.tag,
+        )  # fmt: skip
         order.status, order.reason = "filled", "settlement"
         desk.orders.append(order)
-        point = POINTS * bar + POINTS - 1
         self._book(point, order, -position.qty, worth, 0, "settlement", "settlement")
         desk.note(
             "settlement",
@@ -359,16 +352,9 @@ class Clearing:
         for contract, position in list(desk.portfolio.positions.items()):
             if not position.whole_qty:
                 continue
+            number, qty = len(desk.orders), -position.whole_qty
             order = Order(
-                len(desk.orders),
-                contract,
-                -position.whole_qty,
-                type="market",
-                kind="exit",
-                placed=bar,
-                time=desk.now,
-                since=point,
-                tag=position.tag,
+                number, contract, qty, "market", "exit", bar, desk.now, point, position.tag
             )
             order.status, order.reason = "filled", "square-off"
             desk.orders.append(order)

@@ -171,6 +171,7 @@ class Contract(Blocking):
         self.lot = spec.lot
         self.tick: Price = spec.tick / spec.scale
         self.is_expired = False
+        self.is_tradable = spec.asset != "index"  # whether orders in it make sense
         self.factor = MONEY_SCALE // spec.scale  # raw price × units × factor = raw money
         if self.factor * spec.scale != MONEY_SCALE:
             raise InvariantError(f"{self.name}: price scale {spec.scale} does not divide 10,000.")
@@ -302,16 +303,17 @@ class Contract(Blocking):
             return -1
         return min(self._clock.bar - columns.first, columns.n - 1)
 
-    @property
-    def age(self) -> int | None:
+    def _age(self) -> int | None:
         """Bars since the last live price, 0 when this bar is live; None before the first."""
         if self._last is not None:
             return self._clock.bar - self._last.newest
-        columns = self._columns if self._loaded else self._prices
+        columns = self._columns or self._prices
         if columns is None or (since := self._clock.bar - columns.first) < 0:
             return None
-        i = min(since, columns.n - 1)
+        i = since if since < columns.n else columns.n - 1
         return since - (i if columns.all_live or columns.live[i] else columns.newest[i])
+
+    age = property(_age)
 
     @property
     def volume(self) -> int | None:
@@ -356,7 +358,7 @@ class Contract(Blocking):
         """
         if self._last is not None:
             return self._last.mark
-        columns = self._columns if self._loaded else self._prices
+        columns = self._columns or self._prices
         if columns is None:
             return 0
         i = min(self._clock.bar, columns.end - 1) - columns.first
@@ -453,11 +455,6 @@ class Contract(Blocking):
         return self.state is ContractState.ACTIVE
 
     @property
-    def is_tradable(self) -> bool:
-        """Whether orders in it make sense: an index cannot be traded."""
-        return self.asset != "index"
-
-    @property
     def dte(self) -> int | None:
         """Sessions left until expiry, 0 on its day; None where nothing expires."""
         return None if self.expiry is None else self._desk.sessions_left(self.expiry)
@@ -537,7 +534,7 @@ class Option(Contract):
     def _at_clock(self, column: str) -> Price:
         if self._last is not None:
             return self._last.price
-        columns = self._columns if self._loaded else self._prices
+        columns = self._columns or self._prices
         if columns is None or (i := self._clock.bar - columns.first) < 0:
             return _NAN
         if i >= columns.n:  # it is over: its last price

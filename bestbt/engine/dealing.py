@@ -54,6 +54,11 @@ class Dealing(Catalogue):
     loop over `on_bar`.
     """
 
+    __slots__ = (
+        *("at_close", "dirty", "exchange", "fill_at_close", "log", "max_wait", "orders"),
+        *("portfolio", "why"),
+    )
+
     def __init__(
         self,
         feed: Feed,
@@ -106,26 +111,22 @@ class Dealing(Catalogue):
     ) -> Order:
         """Place an order that works from the next bar on."""
         bar = self.clock.bar
-        type = ticket.type
-        at_close = self.at_close and type == "market"
+        type, raw_price, raw_trigger, brackets, tif, until = ticket
+        since = POINTS * (bar + 1)
+        if self.at_close and type == "market":
+            since -= 1
         order = Order(
-            len(self.orders),
-            contract,
-            qty,
-            type=type,
-            kind=kind,
-            placed=bar,
-            time=self.now,
-            since=POINTS * bar + POINTS - 1 if at_close else POINTS * (bar + 1),
-            raw_trigger=ticket.raw_trigger,
-            raw_price=ticket.raw_price,
-            until=bar + self.max_wait if kind == "entry" and type == "market" else None,
-            lifetime=None if ticket.until is None else self._last_bar(ticket.until, bar),
-            brackets=ticket.brackets,
-            tif=ticket.tif,
-            tag=tag,
-            why=self.why if type == "market" else "",
+            len(self.orders), contract, qty, type, kind, bar, self.moment(), since, tag, tif
         )
+        order.brackets = brackets
+        if type == "market":
+            order.why = self.why
+            if kind == "entry":
+                order.until = bar + self.max_wait
+        else:
+            order.raw_price, order.raw_trigger = raw_price, raw_trigger
+            if until is not None:
+                order.lifetime = self._last_bar(until, bar)
         self.send(order)
         return order
 
@@ -158,10 +159,12 @@ class Dealing(Catalogue):
         if not held:
             self._refuse_odd("exit", position)
             return None
-        lot = contract.lot  # what an exit from before a change of it will trade
-        rest = -held - sum(whole_lots(order.left, lot) for order in leaving if order.is_exit)
-        if leaving and rest * position.qty >= 0:
-            return leaving[0]  # all of it is on its way
+        rest = -held
+        if leaving:
+            lot = contract.lot  # what an exit from before a change of it will trade
+            rest -= sum(whole_lots(order.left, lot) for order in leaving if order.is_exit)
+            if rest * held >= 0:
+                return leaving[0]  # all of it is on its way
         return self.place(contract, rest, LEAVE, "exit", position.tag)
 
     def _refuse_odd(self, verb: str, position: Position) -> None:

@@ -44,6 +44,11 @@ __all__ = ["Desk", "LogEntry"]
 class Desk(Dealing):
     """The state of one run; moved by `PriceFeeder`, acted on by verbs."""
 
+    __slots__ = (
+        *("_cooling", "blocks", "close_at_end", "combos", "estimated", "fees", "frozen"),
+        *("participation", "rate", "rolls", "why_none"),
+    )
+
     def __init__(
         self,
         feed: Feed,
@@ -167,24 +172,16 @@ class Desk(Dealing):
                 return []
         bar = self.clock.bar
         at_close = self.at_close and not atomic
+        since, number = POINTS * (bar + 1) - at_close, len(self.orders)
         orders = [
             Order(
-                len(self.orders) + i,
-                contract,
-                leg.side * size,
-                type="market",
-                kind="entry",
-                placed=bar,
-                time=self.now,
-                since=POINTS * (bar + 1) - at_close,
-                until=bar + self.max_wait,
-                tag=tag,
-                why=self.why,
+                number + i, contract, leg.side * size, "market", "entry", bar, self.now, since, tag
             )
             for i, (leg, contract, size) in enumerate(asked)
         ]
         mates = Combo(orders)
         for order in orders:
+            order.until, order.why = bar + self.max_wait, self.why
             self.combos[order.id] = mates
             if not atomic and order.qty < 0 and mates.waits:
                 order.since = NEVER  # until what protects it is bought
@@ -242,32 +239,17 @@ class Desk(Dealing):
         side, lots = (1 if position.qty > 0 else -1), position.lots
         if not lots:
             raise OrderError(f"roll({old.name}): less than a lot of it is held; it settles.")
+        since, number, tag = POINTS * (bar + 1), len(self.orders), position.tag
         leave, enter = (
-            Order(
-                len(self.orders) + i,
-                contract,
-                qty,
-                type="market",
-                kind="roll",
-                closes=closes,
-                placed=bar,
-                time=self.now,
-                since=POINTS * (bar + 1),
-                until=bar + self.max_wait,
-                brackets=brackets,
-                tif="gtc",
-                tag=position.tag,
-                why="roll",
-            )
-            for i, (contract, qty, closes, brackets) in enumerate(
-                (
-                    (old, -position.whole_qty, True, None),
-                    (target, side * lots * target.lot, False, self._travelling(old)),
-                )
+            Order(number + i, contract, qty, "market", "roll", bar, self.now, since, tag, "gtc")
+            for i, (contract, qty) in enumerate(
+                ((old, -position.whole_qty), (target, side * lots * target.lot))
             )
         )
+        enter.is_exit, enter.brackets = False, self._travelling(old)
         roll = Roll(leave, enter, position, keep, kind)
         for order in (leave, enter):
+            order.until, order.why = bar + self.max_wait, "roll"
             self.rolls[order.id] = roll
             self.send(order, (leave, enter))
         size = f"{lots} lot{'s' if lots > 1 else ''}"
@@ -447,7 +429,7 @@ class Desk(Dealing):
 
         With *leaving*, why it may not be left for another one.
         """
-        block = self.blocks.over(contract.symbol, tag)
+        block = self.blocks.over(contract.symbol, tag) if self.blocks.on else None
         if block is not None:
             return f"blocked until {block.end}: {block.reason}"
         held = self.portfolio.positions.get(contract) if self.frozen else None

@@ -72,7 +72,9 @@ class ExpiryCalendar:
     def _nth(self, first: date, n: int, what: str) -> date:
         if not isinstance(n, int) or n < 0:
             raise ExpiryNotFound(f"{what} {n} asked; n counts from 0, the nearest not yet settled.")
-        left, bar, any_kind = n, max(self._clock.bar, 0), what == "expiry"
+        bar, left, any_kind = self._clock.bar, n, what == "expiry"
+        if bar < 0:
+            bar = 0
         for at in range(bisect_left(self._days, first), len(self._all)):
             expiry = self._all[at]
             if expiry.first <= bar and (any_kind or expiry.kind == "monthly"):

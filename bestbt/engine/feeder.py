@@ -47,6 +47,7 @@ class PriceFeeder:
         self._on_bar = _own(strategy, "on_bar")
         self._on_fill = _own(strategy, "on_fill")
         self._on_stop, self._on_target = _own(strategy, "on_stop"), _own(strategy, "on_target")
+        self._hears = bool(self._on_fill or self._on_stop or self._on_target)  # of fills
         self._hooks: list[tuple[_Hook, Schedule]] = [
             (getattr(strategy, name), schedule) for name, schedule in cls.scheduled()
         ]
@@ -66,7 +67,11 @@ class PriceFeeder:
         if bar > self._session_last:
             self._open_session(bar)
         desk.at_close = desk.fill_at_close
-        stop = bar if self._missed else min(horizon, self._session_last)
+        stop = self._session_last
+        if horizon < stop:
+            stop = horizon
+        if self._missed:
+            stop = bar
         if self._due_bars and self._due_bars[-1] < stop:
             stop = self._due_bars[-1]
         if desk.exchange.working:
@@ -77,7 +82,8 @@ class PriceFeeder:
                 clock.bar = quiet
                 on_bar()
                 if desk.dirty:
-                    self._match_close(quiet)
+                    if desk.at_close:
+                        self._match_close(quiet)
                     return
         clock.bar = stop
         self._play(stop)
@@ -94,34 +100,31 @@ class PriceFeeder:
             self._on_bar()
         if bar == self._session_last:
             self.strategy.on_session_end()
-        self._match_close(bar)
+        if desk.at_close:
+            self._match_close(bar)
         if self._missed:
             self._settle_missed(bar)
         if bar == self._session_last:
             self._close_session(bar)
 
     def _match_close(self, bar: Ordinal) -> None:
-        """Trade at the close just seen, if the run does; later orders wait for the next bar."""
-        desk = self.desk
-        if desk.at_close:
-            desk.at_close = False
-            if desk.exchange.working:
-                self._match(bar)
+        """Trade at the close just seen, as the run does; later orders wait for the next bar."""
+        self.desk.at_close = False
+        if self.desk.exchange.working:
+            self._match(bar)
 
     def _match(self, bar: Ordinal) -> None:
         """Book all trades of the bar, then tell the strategy of each."""
-        desk = self.desk
+        exchange, clearing = self.desk.exchange, self.clearing
         fills: list[Fill] = []
-        working = desk.exchange.working
-        while working and (trade := desk.exchange.match(bar)) is not None:
-            fill = self.clearing.execute(trade)
+        working = exchange.working
+        while working and (trade := exchange.match(bar)) is not None:
+            fill = clearing.execute(trade)
             if fill is not None:
                 fills.append(fill)
-        rejected = []
-        if working:
-            waited = desk.exchange.waited_out(bar)
-            rejected = [o for o in waited if self.clearing.wait_is_over(o, bar)]
-        for fill in fills:
+        waited = exchange.waited_out(bar) if working else ()
+        rejected = [o for o in waited if clearing.wait_is_over(o, bar)] if waited else ()
+        for fill in fills if self._hears else ():
             if self._on_fill is not None:
                 self._on_fill(fill)
             if fill.kind == "stop" and self._on_stop is not None:

@@ -66,10 +66,13 @@ class Indicator:
         padded = np.concatenate(
             (np.full(columns.first, math.nan), values, np.full(late, values[-1]))
         )
-        # One entry a bar of the grid: a read is one index.
-        self._values: list[float] = padded[: grid.n].tolist()
+        # One entry a bar of the grid, so that a read is one index; the one behind the last serves
+        # a clock that stands before the first bar (−1).
+        self._values: list[float] = [*padded[: grid.n].tolist(), math.nan]
 
     def __getitem__(self, back: int) -> float:
+        if back == 0:
+            return self._values[self._clock.bar]
         i = self._clock.bar + back
         if i >= 0 and back <= 0:
             return self._values[i]

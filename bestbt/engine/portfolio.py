@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from bestbt.engine.contract import Contract
-from bestbt.engine.order import Fill
+from bestbt.engine.order import Fill, made
 from bestbt.engine.position import Match, Position
-from bestbt.units import Ordinal, RawMoney
+from bestbt.units import POINTS, Ordinal, RawMoney
 
 __all__ = ["Portfolio", "Posting"]
 
@@ -30,15 +30,15 @@ class Portfolio:
     """Cash and open positions.
 
     At every bar, exactly: ``equity − capital = realized + unrealized − charges``. All amounts
-    are raw money; `matches` are the closed round trips in booking order. With *average*, profit is
-    counted at average cost; cash, equity and the ledger are the same.
+    are raw money; `matches` are the closed round trips in booking order: what they have realized
+    is added up when it is asked. With *average*, profit is counted at average cost; cash, equity
+    and the ledger are the same.
     """
 
     def __init__(self, capital: RawMoney, bar: Ordinal, average: bool = False) -> None:
         self.capital = capital
         self._average = average
         self.cash: RawMoney = capital
-        self.realized: RawMoney = 0
         self.charges: RawMoney = 0
         self.positions: dict[Contract, Position] = {}  # open ones only
         self.fills: list[Fill] = []
@@ -46,9 +46,9 @@ class Portfolio:
         self.ledger: list[Posting] = [Posting(bar, "capital", None, capital, None)]
         # Of futures: what their profit is counted from after each change, for equity by bar.
         self.bases: list[tuple[Ordinal, Contract, RawMoney]] = []
-        self.realized_by: dict[Contract, RawMoney] = {}
-        # The same by the tag of the entry, and by contract and tag.
-        self.realized_tagged: dict[str | tuple[Contract, str], RawMoney] = {}
+        # By contract and tag of the entry, None for all; of so many of the matches.
+        self._realized: dict[tuple[Contract | None, str | None], RawMoney] = {}
+        self._counted = 0
         self.charged_today: dict[Contract, dict[str, RawMoney]] = {}
         # Equity before the current day, ISO week, month and year; set by the feeder.
         self.base: dict[str, RawMoney] = dict.fromkeys(("day", "week", "month", "year"), capital)
@@ -58,11 +58,20 @@ class Portfolio:
         """Profit of the open positions at their newest marks."""
         return sum(p.raw_unrealized for p in self.positions.values())
 
+    @property
+    def realized(self) -> RawMoney:
+        """Profit of all that has been closed."""
+        return self.realized_of(None, None)
+
     def realized_of(self, contract: Contract | None, tag: str | None) -> RawMoney:
         """Realized profit of all, of a contract, of what was entered with a tag, or of both."""
-        if tag is None:
-            return self.realized if contract is None else self.realized_by.get(contract, 0)
-        return self.realized_tagged.get(tag if contract is None else (contract, tag), 0)
+        sums = self._realized
+        for match in self.matches[self._counted :]:
+            of, tagged, gain = match.entry.contract, match.entry.order.tag, match.raw_pnl
+            for key in ((None, None), (of, None), (None, tagged), (of, tagged)):
+                sums[key] = sums.get(key, 0) + gain
+        self._counted = len(self.matches)
+        return sums.get((contract, tag), 0)
 
     def unrealized_of(self, contract: Contract | None, tag: str | None) -> RawMoney:
         """Unrealized profit of the same."""
@@ -77,40 +86,28 @@ class Portfolio:
         """Cash and the worth of the open positions at their newest marks."""
         return self.cash + sum(p.raw_worth for p in self.positions.values())
 
-    def book(self, fill: Fill) -> Position:
-        """Apply a fill: positions, cash and ledger together. Return its position."""
-        contract, bar = fill.contract, fill.point // 4
+    def book(self, fill: Fill) -> None:
+        """Apply a fill: positions, cash and ledger together."""
+        number, point, _, contract, qty, price, _, _, kind, charges, _ = fill
+        bar, notional = point // POINTS, qty * price * contract.factor
         position = self.positions.get(contract)
         if position is None:
             position = self.positions[contract] = Position(contract, bar, self._average)
         basis = position.raw_basis
-        matches = position.apply(fill)
-        if matches:
-            gained, tagged = 0, self.realized_tagged
-            for match in matches:
-                gain = match.raw_pnl
-                gained += gain
-                tag = match.entry.order.tag
-                tagged[tag] = tagged.get(tag, 0) + gain
-                tagged[contract, tag] = tagged.get((contract, tag), 0) + gain
-            self.realized += gained
-            self.realized_by[contract] = self.realized_by.get(contract, 0) + gained
-            self.matches += matches
+        self.matches += position.apply(fill)
         if not position.qty:
             del self.positions[contract]
             contract.times_held.append((position.opened, bar))
-        notional = fill.qty * fill.raw_price * contract.factor
         if contract.asset == "future":
             # No notional moves: what this fill closes pays the profit since it was last paid.
-            self.pay(bar, "variation", position, position.raw_basis - basis - notional, fill.id)
+            self.pay(bar, "variation", position, position.raw_basis - basis - notional, number)
         else:
-            account = "settlement" if fill.kind == "settlement" else "premium"
+            account = "settlement" if kind == "settlement" else "premium"
             self.cash -= notional
-            self.ledger.append(Posting(bar, account, contract, -notional, fill.id))
+            self.ledger.append(made(Posting, (bar, account, contract, -notional, number)))
         self.fills.append(fill)
-        if fill.raw_charges:
-            self.charge(bar, contract, fill.raw_charges, fill.id)
-        return position
+        if charges:
+            self.charge(bar, contract, charges, number)
 
     def pay(
         self,

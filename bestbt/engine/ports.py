@@ -60,6 +60,9 @@ class ContractSpec:
     exchange: str = "NSE"
     token: str | None = field(default=None, compare=False, repr=False)
 
+    def __hash__(self) -> int:  # of what tells contracts apart: it is asked often
+        return hash((self.symbol, self.expiry, self.strike, self.right))
+
     def __str__(self) -> str:
         if self.asset == "option":
             return f"{self.symbol} {self.expiry} {self.strike:g} {self.right}"
@@ -268,6 +271,6 @@ class Exchange(Protocol):
         """Raw slippage of a trade at a point."""
         ...
 
-    def waited_out(self, bar: Ordinal) -> list[Order]:
+    def waited_out(self, bar: Ordinal) -> Sequence[Order]:
         """Entries whose wait for a live bar ends with this bar."""
         ...

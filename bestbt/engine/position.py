@@ -9,7 +9,7 @@ from bestbt.engine.blocks import Blocking
 from bestbt.engine.contract import Contract
 from bestbt.engine.costing import AverageCost
 from bestbt.engine.lots import whole_lots
-from bestbt.engine.order import Fill
+from bestbt.engine.order import Fill, made
 from bestbt.errors import OrderError
 from bestbt.units import POINTS, Money, Ordinal, Price, Qty, RawMoney, RawPrice, money
 
@@ -71,41 +71,43 @@ class Position(Blocking):
 
         >>> # a property test in tests/engine/test_position.py compares this with a naive list
         """
-        left, factor, averages = fill.qty, self.contract.factor, self._averages
+        left, lots, averages = fill.qty, self._lots, self._averages
+        price, factor = fill.raw_price, self.contract.factor
         matches: list[Match] = []
-        while left and self.qty and (left > 0) != (self.qty > 0):
-            entry, held, basis = self._lots[0]
+        while left and lots and (left > 0) != (self.qty > 0):
+            entry, held, basis = lots[0]
             part = held if abs(held) <= abs(left) else -left
             if averages is None:
                 cost = part * entry.raw_price * factor
             else:
                 cost = averages.take(entry, part)
-            matches.append(Match(entry, fill, part, cost))
+            matches.append(made(Match, (entry, fill, part, cost)))
             if part == held:
-                del self._lots[0]
-                if self._lots:  # that of the oldest lot held
-                    self.tag = self._lots[0][0].order.tag
+                del lots[0]
+                if lots:  # that of the oldest lot held
+                    self.tag = lots[0][0].order.tag
             else:
-                self._lots[0] = (entry, held - part, basis)
+                lots[0] = (entry, held - part, basis)
             self.qty -= part
             left += part
             self.raw_cost -= cost
             if self._pays_daily:
                 self.raw_basis -= part * basis * factor
-            self.raw_realized += part * fill.raw_price * factor - cost
+            self.raw_realized += part * price * factor - cost
         if left:
-            if not self.qty:
-                self.tag = fill.tag
+            if not lots:
+                self.tag = fill.order.tag
                 if matches:  # it has changed sides: what was made on the other is over
                     self.raw_realized = self.raw_carried = 0
                     self.rolled_by = ""
-            self._lots.append((fill, left, fill.raw_price))
+            lots.append((fill, left, price))
+            cost = left * price * factor
             self.qty += left
-            self.raw_cost += left * fill.raw_price * factor
+            self.raw_cost += cost
             if averages is not None:
-                averages.add(fill, left, left * fill.raw_price * factor)
+                averages.add(fill, left, cost)
             if self._pays_daily:
-                self.raw_basis += left * fill.raw_price * factor
+                self.raw_basis += cost
         return matches
 
     def mark_to_market(self, price: RawPrice) -> RawMoney:

@@ -70,16 +70,17 @@ def read_ticket(
     until: date | None = None,
 ) -> Ticket:
     """Return the terms asked of an entry; `OrderError` where they make no sense together."""
-    plain = price is trigger is sl is target is trail is None and until is None
+    plain = price is trigger is target is trail is None and until is None
     if plain and type == "market" and tif == "day":
-        return _MARKET
+        if sl is None:
+            return _MARKET
+        if builtin_type(sl) is str:
+            return _stopped(sl)
     if type not in _TYPES:
         raise OrderError(f"{verb}(type={type!r}): {did_you_mean(str(type), _TYPES)}")
     raw_limit, raw_trigger = limit_and_trigger(verb, spec, type, price, trigger)
     brackets = None
-    if target is None and trail is None and builtin_type(sl) is str:
-        brackets = _only_stop(sl)
-    elif sl is not None or target is not None or trail is not None:
+    if sl is not None or target is not None or trail is not None:
         brackets = Brackets(
             None if sl is None else Level.parse(sl),
             None if trail is None else Level.distance(trail, spec.tick, spec.scale),
@@ -100,8 +101,9 @@ def read_ticket(
 
 
 @lru_cache(maxsize=256)
-def _only_stop(sl: str) -> Brackets:
-    return Brackets(Level.parse(sl), None, None)
+def _stopped(sl: str) -> Ticket:
+    """Read a market order with nothing but a stop: what is asked of most entries."""
+    return Ticket("market", brackets=Brackets(Level.parse(sl), None, None))
 
 
 def limit_and_trigger(

@@ -23,7 +23,7 @@ from bestbt.units import POINTS, Ordinal, Point, RawPrice
 __all__ = ["NEVER", "MatchRules", "Path", "Watch", "rest", "watch"]
 
 NEVER: Point = 1 << 62
-_AHEAD = 1024  # points looked at at first: one search of this many costs hardly more than of few
+_AHEAD = 2048  # points looked at at first: one search of this many costs hardly more than of few
 _FARTHEST = 1 << 16
 _CLOSE = POINTS - 1
 _Points: TypeAlias = npt.NDArray[np.int32]
@@ -69,19 +69,26 @@ class Watch:
     """
 
     __slots__ = (
-        *("ahead", "begun", "columns", "fire", "order", "price", "reason", "seen", "skips"),
+        *("ahead", "begun", "closes", "columns", "fire", "order", "path", "price", "reason"),
+        *("seen", "skips"),
     )
-    columns: PriceColumns | None
+    path: _Points
+    price: RawPrice  # this and the reason, once it fires
+    reason: str
 
-    def __init__(self, order: Order, rules: MatchRules) -> None:
+    def __init__(self, order: Order, rules: MatchRules, columns: PriceColumns | None) -> None:
         self.order = order
-        self.columns = order.contract._prices  # loaded by now, if they were not
+        self.columns = columns
+        if columns is not None:
+            self.path = columns.points
+            if order.is_exit and rules.path != "nearest":  # its extremes come as the run has chosen
+                low_first = (order.qty < 0) == (rules.path == "pessimistic")
+                self.path = columns.ordered(low_first)
+        self.closes = False  # whether closes alone are looked at
         self.seen: Point = order.since
         self.ahead = _AHEAD
         self.begun = False  # whether its first live point has been looked at
         self.fire: Point | None = None
-        self.price: RawPrice = 0
-        self.reason = ""
         self.skips = False
 
     def look(self, end: Point) -> Point | None:
@@ -91,18 +98,21 @@ class Watch:
             return None
         if not columns.all_live:  # a stale bar repeats an old price: nothing trades on it
             lo = max(lo, POINTS * columns.next_live(lo // POINTS))
-        base = POINTS * columns.first
+        base, over = POINTS * columns.first, POINTS * columns.end
         if lo < base:
             lo = base
-        end = min(max(end, lo + self.ahead), POINTS * columns.end)
+        if end < lo + self.ahead:
+            end = lo + self.ahead
+        if end > over:
+            end = over
         if lo >= end:
             if end > self.seen:
                 self.seen = end
             return None
-        self.fire = self._touch(columns, lo, end)
-        if self.fire is None:  # what waits for long is looked for in few, long looks
+        self.fire = fire = self._touch(columns, lo, end)
+        if fire is None:  # what waits for long is looked for in few, long looks
             self.seen, self.ahead = end, min(2 * self.ahead, _FARTHEST)
-        return self.fire
+        return fire
 
     def _touch(self, columns: PriceColumns, lo: Point, end: Point) -> Point | None:
         """Search the points from the first live one at or after `seen`."""
@@ -133,7 +143,7 @@ class _Together(Watch):
     __slots__ = ("at_close", "legs")
 
     def __init__(self, order: Order, rules: MatchRules, legs: Sequence[Order]) -> None:
-        super().__init__(order, rules)
+        super().__init__(order, rules, order.contract._prices)
         self.legs = [(leg.contract._prices, leg.qty > 0) for leg in legs]
         self.at_close = any(prices is not None and prices.quoted for prices, _ in self.legs)
 
@@ -170,13 +180,10 @@ def _next_tradable(columns: PriceColumns | None, buys: bool, bar: Ordinal) -> Or
 class _Limit(Watch):
     """At its price once the path goes through it; at an open that is better."""
 
-    __slots__ = ("path", "through")
-    path: _Points
+    __slots__ = ("through",)
 
-    def __init__(self, order: Order, rules: MatchRules) -> None:
-        super().__init__(order, rules)
-        if self.columns is not None:
-            self.path = _path(order, self.columns, rules)
+    def __init__(self, order: Order, rules: MatchRules, columns: PriceColumns | None) -> None:
+        super().__init__(order, rules, columns)
         beyond = 0 if rules.limit_touch else order.contract.spec.tick
         self.through = order.raw_price + (-beyond if order.qty > 0 else beyond)
 
@@ -204,14 +211,7 @@ class _Limit(Watch):
 class _Stop(Watch):
     """At its trigger when the path touches it; at an open that lies beyond."""
 
-    __slots__ = ("closes", "path")
-    path: _Points
-
-    def __init__(self, order: Order, rules: MatchRules) -> None:
-        super().__init__(order, rules)
-        self.closes = False  # whether closes alone are looked at
-        if self.columns is not None:
-            self.path = _path(order, self.columns, rules)
+    __slots__ = ()
 
     def _touch(self, columns: PriceColumns, lo: Point, end: Point) -> Point | None:
         order, path, base = self.order, self.path, POINTS * columns.first
@@ -240,7 +240,8 @@ class _Stop(Watch):
     def _first(self, hits: npt.NDArray[np.bool_], lo: Point) -> int:
         if self.closes:
             hits[np.arange(lo, lo + len(hits)) % POINTS != _CLOSE] = False
-        return _first(hits)
+        k = int(hits.argmax())
+        return k if hits.item(k) else -1
 
 
 class _StopLimit(_Stop):
@@ -267,8 +268,8 @@ class _Trail(_Stop):
 
     __slots__ = ("best", "never", "trail")
 
-    def __init__(self, order: Order, rules: MatchRules) -> None:
-        super().__init__(order, rules)
+    def __init__(self, order: Order, rules: MatchRules, columns: PriceColumns | None) -> None:
+        super().__init__(order, rules, columns)
         if order.trail is None:
             raise InvariantError(f"{order} follows at no distance.")
         self.trail = order.trail
@@ -322,17 +323,10 @@ class _Trail(_Stop):
             return self.order.raw_trigger
         base = POINTS * self.columns.first
         begin = max(self.order.since - base, 0)
-        fresh = _Trail(self.order, MatchRules())
+        fresh = _Trail(self.order, MatchRules(), self.columns)
         fresh.never = self.never
         best = fresh._best(self.path[begin : max(point - base, begin)])
         return int(self._levels(best[-1:])[0])
-
-
-def _path(order: Order, columns: PriceColumns, rules: MatchRules) -> _Points:
-    """The points an order sees: an exit's extremes come in the order the run has chosen."""
-    if rules.path == "nearest" or not order.is_exit:
-        return columns.points
-    return columns.ordered(low_first=(order.qty < 0) == (rules.path == "pessimistic"))
 
 
 def _first(hits: npt.NDArray[np.bool_]) -> int:
@@ -350,10 +344,10 @@ class _Quoted(Watch):
     __slots__ = ("taken",)
     taken: _Points
 
-    def __init__(self, order: Order, rules: MatchRules) -> None:
-        super().__init__(order, rules)
-        if self.columns is not None:
-            self.taken = self.columns.taken(order.qty > 0)
+    def __init__(self, order: Order, rules: MatchRules, columns: PriceColumns | None) -> None:
+        super().__init__(order, rules, columns)
+        if columns is not None:
+            self.taken = columns.taken(order.qty > 0)
 
     def _touch(self, columns: PriceColumns, lo: Point, end: Point) -> Point | None:
         self.reason = "quote"
@@ -376,9 +370,9 @@ class _QuotedLimit(_Quoted):
 
     __slots__ = ()
 
-    def __init__(self, order: Order, rules: MatchRules) -> None:
-        super().__init__(order, rules)
-        if self.columns is not None:
+    def __init__(self, order: Order, rules: MatchRules, columns: PriceColumns | None) -> None:
+        super().__init__(order, rules, columns)
+        if columns is not None:
             limit = order.raw_price
             good = self.taken <= limit if order.qty > 0 else self.taken >= limit
             self.taken = np.where(good, self.taken, 0)
@@ -397,14 +391,13 @@ class _Then(Watch):
 
     __slots__ = ("rules", "trade", "trigger")
 
-    def __init__(self, order: Order, rules: MatchRules) -> None:
-        super().__init__(order, rules)
+    def __init__(self, order: Order, rules: MatchRules, columns: PriceColumns | None) -> None:
+        super().__init__(order, rules, columns)
         self.rules = rules
-        self.trigger = _Trail(order, rules) if order.type == "trail" else _Stop(order, rules)
+        self.trigger = (_Trail if order.type == "trail" else _Stop)(order, rules, columns)
         self.trigger.closes = order.is_exit and rules.stop_check == "close"
         self.trigger.begun = True
         self.trade: Watch | None = None
-        columns = self.columns
         if columns is not None and columns.quoted:
             self.trigger.path = columns.triggers(order.qty > 0)
             if isinstance(self.trigger, _Trail):
@@ -419,14 +412,15 @@ class _Then(Watch):
             if at is None:
                 return None
             self.reason = self._why(columns, at)
-            self.trade = (_Quoted if columns.quoted else _Market)(self.order, self.rules)
+            self.trade = (_Quoted if columns.quoted else _Market)(self.order, self.rules, columns)
             after = self.trigger.closes
             self.trade.seen = POINTS * (at // POINTS + 1) if after else at
         self.fire = self.trade.look(end)
-        self.price = self.trade.price
-        if self.order.type == "sl" and self.fire is not None:
-            limit = self.order.raw_price
-            self.skips = self.price > limit if self.order.qty > 0 else self.price < limit
+        if self.fire is not None:
+            self.price = self.trade.price
+            if self.order.type == "sl":
+                limit = self.order.raw_price
+                self.skips = self.price > limit if self.order.qty > 0 else self.price < limit
         return self.fire
 
     def _why(self, columns: PriceColumns, at: Point) -> str:
@@ -465,13 +459,14 @@ def watch(order: Order, rules: MatchRules, legs: Sequence[Order] = ()) -> Watch:
     """Return what looks for an order's trade; with *legs*, for one that all of them can make."""
     if legs:
         return _Together(order, rules, legs)
-    columns = order.contract._prices
+    contract = order.contract
+    columns = contract._columns or contract._prices  # loaded by now, if they were not
     type = "limit" if order.skipped else order.type
     if columns is not None and columns.quoted:
-        return _WITH_QUOTES[type](order, rules)
-    if rules.stop_check == "close" and order.is_exit and type in ("slm", "trail"):
-        return _Then(order, rules)
-    return _PLAIN[type](order, rules)
+        return _WITH_QUOTES[type](order, rules, columns)
+    if type in ("slm", "trail") and order.is_exit and rules.stop_check == "close":
+        return _Then(order, rules, columns)
+    return _PLAIN[type](order, rules, columns)
 
 
 def rest(order: Order, rules: MatchRules, point: Point) -> Watch:

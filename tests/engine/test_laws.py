@@ -138,7 +138,7 @@ def test_money_is_conserved_at_every_bar_and_per_contract(
             assert units[contract] == (position.qty if position is not None else 0)
             marked = mark(world, contract.name, sim.bar) if units[contract] else 0
             worth = units[contract] * marked * 100
-            assert cash + worth == books.realized_by.get(contract, 0) + unrealized
+            assert cash + worth == books.realized_of(contract, None) + unrealized
         fees = [p for p in result.ledger if p.account not in ("capital", "premium", "settlement")]
         assert -sum(p.amount for p in fees) == books.charges
         assert sum(m.raw_pnl for m in result.matches) == books.realized

@@ -231,7 +231,7 @@ def test_a_contract_being_loaded_by_another_thread_is_not_taken_for_one_without_
     feed.add_index([100, 101, 102])
     asked, go_on = threading.Event(), threading.Event()
     spot = simulate(Strategy, feed, run=False).desk.spot("NIFTY")
-    load = spot._desk.columns
+    load = feed.columns
 
     def first_one_waits(spec: Any) -> Any:
         if not asked.is_set():
@@ -239,7 +239,7 @@ def test_a_contract_being_loaded_by_another_thread_is_not_taken_for_one_without_
             assert go_on.wait(10)
         return load(spec)
 
-    spot._desk.columns = first_one_waits  # type: ignore[method-assign]
+    feed.columns = first_one_waits  # type: ignore[method-assign]
     other = threading.Thread(target=lambda: spot._prices)
     other.start()
     assert asked.wait(10)
