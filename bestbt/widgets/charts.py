@@ -187,6 +187,12 @@ class Charts:
         if name.strip():
             self._publisher.post("symbol", lambda: self._chart(name))
 
+    def frame(self, number: int) -> None:
+        """Choose a timeframe: 1, 2 … from the finest; one that there is not changes nothing."""
+        choices = [value for _, value in self._frame.options if value != _FITS]
+        if 1 <= number <= len(choices):
+            self._frame.value = choices[number - 1]
+
     def show_levels(self, levels: Sequence[Level]) -> None:
         """Draw these levels, and no others, across the prices of what is charted now."""
         levels = tuple(levels)

@@ -29,6 +29,7 @@ class Held(NamedTuple):
     expiry: date | None
     strike: float | None
     right: Right | None
+    opened: Ordinal  # bar of its first fill
     qty: Qty  # signed units
     lots: int
     entry: Price
@@ -185,6 +186,7 @@ def _held(position: Position, desk: Desk) -> Held:
         expiry=contract.expiry,
         strike=contract.strike,
         right=contract.right,
+        opened=position.opened,
         qty=position.qty,
         lots=position.lots,
         entry=position.entry_price,

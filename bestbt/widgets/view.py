@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable
 from datetime import date
+from functools import partial
 from typing import Any
 
 import ipywidgets as widgets
@@ -27,6 +28,7 @@ from bestbt.widgets.hand import Hand
 from bestbt.widgets.hand_panel import HandPanel
 from bestbt.widgets.header import Header, status
 from bestbt.widgets.keys import Keys, help_html
+from bestbt.widgets.levels import levels, premium
 from bestbt.widgets.markers import ordinals
 from bestbt.widgets.pacer import Pacer
 from bestbt.widgets.payoff import payoff
@@ -43,6 +45,7 @@ from bestbt.widgets.trades_table import TradesTable
 
 __all__ = ["RunView"]
 
+_LOWER = 200  # pixels of PnL and of the chain beside it
 _TABS = 132  # pixels of what is under the tabs
 _LOOK = 0.03  # seconds between two looks at the run: a few attribute reads
 
@@ -70,12 +73,13 @@ class RunView(widgets.VBox):  # type: ignore[misc]
     goes on. What is clicked is done by a `Hand`, on a thread of its own.
     """
 
-    def __init__(self, run: Viewable, *, height: int = 240, **unknown: Any) -> None:
+    def __init__(self, run: Viewable, *, height: int = 260, **unknown: Any) -> None:
         for name in unknown:
             raise ParamError(f"RunView does not take {name!r}. {did_you_mean(name, ['height'])}")
         self._run = run
         self._scene: Scene | None = None
         self._chained: ChainScene | None = None
+        self._premium = False  # whether it is drawn
         self._problem = self._refused = ""
         self._shown: tuple[str, int, int] | None = None  # state, bar and moves as last drawn
         self._moves = 0  # how often the run has been moved by hand
@@ -87,7 +91,14 @@ class RunView(widgets.VBox):  # type: ignore[misc]
         self._hand = Hand(run, self._refuse)
         self._header = Header(run, self._hand, self._look_now)
         self._question = Question()
-        self._charts = Charts(run, self._publisher, height)
+        self._charts = Charts(
+            run,
+            self._publisher,
+            height,
+            pnl_height=_LOWER,
+            jumped=self._hand.go_to,
+            picked=lambda _: self._draw_levels(),
+        )
         self._positions = Positions(self._acted)
         self._tabs = self._make_tabs()
         self._help = widgets.HTML(help_html(), layout={"display": "none"})
@@ -194,6 +205,7 @@ class RunView(widgets.VBox):  # type: ignore[misc]
             "w": lambda: self._tabs.show("Why"),
             "x": self._ask_exit,
             "?": self._show_help,
+            **{str(n): partial(self._charts.frame, n) for n in range(1, 6)},
         }
 
     # What is clicked
@@ -206,7 +218,9 @@ class RunView(widgets.VBox):  # type: ignore[misc]
 
     def _acted(self, name: str, action: str, value: str) -> None:
         hand = self._hand
-        if action == "exit":
+        if action == "chart":
+            self._charts.chart(name)
+        elif action == "exit":
             hand.do(lambda bt: bt.exit(name))
         elif action == "add":
             held = (
@@ -226,6 +240,7 @@ class RunView(widgets.VBox):  # type: ignore[misc]
 
     def _picked(self, name: str) -> None:
         """A contract of the chain was clicked."""
+        self._charts.chart(name)
         self._by_hand.name(name)
 
     def _choose_expiry(self, expiry: date | None) -> None:
@@ -299,6 +314,7 @@ class RunView(widgets.VBox):  # type: ignore[misc]
             ("header", self._draw_header),
             ("positions", self._draw_positions),
             ("chain", lambda: self._near.show(self._chained)),
+            ("levels of positions", self._draw_levels),
         ]
         if self._over:
             works.append(("equity", self._charts.finish_equity))
@@ -332,6 +348,15 @@ class RunView(widgets.VBox):  # type: ignore[misc]
             can = self._run.state in ("running", "paused")
             self._positions.show(self._scene, open_=can, currency=self._run.currency)
 
+    def _draw_levels(self) -> None:
+        scene = self._scene
+        if scene is not None:
+            self._charts.show_levels(levels(scene, self._charts.charted, payoff(scene)))
+            bars, cost = premium(scene, self._run.columns) or (None, None)
+            if self._premium or bars is not None:
+                self._premium = bars is not None
+                self._charts.show_premium(bars, cost, f"Premium to close, {self._run.currency}")
+
     def _draw_report(self) -> None:
         run = self._run
         if not self._over:
@@ -361,6 +386,9 @@ class RunView(widgets.VBox):  # type: ignore[misc]
 
     def _compare(self, other: Viewable) -> None:
         """Draw what would have been without the hand beside what was."""
+        equity = other.equity
+        bars = ordinals(self._run.grid, pd.DatetimeIndex(equity.index))
+        self._charts.compare(bars, np.asarray(equity, np.float64), "without the hand")
 
     def _draw_log(self) -> None:
         self._log.fill(log_rows(self._run.log.iloc[-ROWS:]))
