@@ -24,12 +24,12 @@ def levels(scene: Scene, charted: Charted, payoff: Payoff | None) -> list[Level]
     On the underlying strikes and breakevens; stops and targets are prices of options, so they are
     on the charts of these.
     """
-    if len(charted.legs) == 1 and charted.name == scene.symbol:
-        found = [
-            Level("strike", h.strike, f"{_side(h)} {h.strike:g} {h.right}")
-            for h in scene.held
-            if h.strike is not None and h.symbol == scene.symbol
-        ]
+    if charted.name == scene.symbol:
+        strikes: dict[float, list[str]] = {}
+        for h in scene.held:
+            if h.strike is not None and h.symbol == scene.symbol:
+                strikes.setdefault(h.strike, []).append(f"{_side(h)} {h.right}")
+        found = [Level("strike", k, f"{k:g} {', '.join(t)}") for k, t in strikes.items()]
         zeros = payoff.breakevens if payoff is not None else ()
         return found + [Level("breakeven", zero, f"BE {zero:,.0f}") for zero in zeros]
     held = next((h for h in scene.held if h.name == charted.name), None)

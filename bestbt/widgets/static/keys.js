@@ -34,7 +34,7 @@ function render({ model, el }) {
     view.tabIndex = 0;
     view.setAttribute("data-lm-suppress-shortcuts", "true");
     view.setAttribute("data-jp-suppress-context-menu", "true");
-    view.addEventListener("keydown", press);
+    view.addEventListener("keydown", press, true); // before an input keeps it to itself
     view.addEventListener("click", click);
   };
   const timer = setInterval(() => {
@@ -44,7 +44,7 @@ function render({ model, el }) {
 
   return () => {
     clearInterval(timer);
-    view?.removeEventListener("keydown", press);
+    view?.removeEventListener("keydown", press, true);
     view?.removeEventListener("click", click);
   };
 }
