@@ -262,18 +262,22 @@ def test_fills_are_read_again_only_when_there_are_new_ones(
     stage: Callable[..., Stage], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     it = stage(sessions=5, trades=10).played(1000)
-    read: list[str] = []
+    read: list[int] = []
     monkeypatch.setattr(FakeRun, "booked", property(lambda run: (20, 0)))
-    whole = FakeRun.fills.fget
-    assert whole is not None
-    monkeypatch.setattr(FakeRun, "fills", property(lambda r: (read.append("fills"), whole(r))[1]))
+    whole: Any = FakeRun.fills
+
+    def counted(run: FakeRun) -> Any:
+        read.append(run.progress.bar)
+        return whole.fget(run)
+
+    monkeypatch.setattr(FakeRun, "fills", property(counted))
     it.run.state = "paused"
     it.played(1)
     it.played(1)
     it.played(1)
-    assert read == ["fills"]
+    assert read == [1001]
     it.played(-2)
-    assert read == ["fills", "fills"], "of a run that went back they are other ones"
+    assert read == [1001, 1001], "of a run that went back they are other ones"
 
 
 def test_indicators_are_drawn_where_they_belong(stage: Callable[..., Stage]) -> None:
@@ -296,8 +300,8 @@ def test_indicators_are_drawn_where_they_belong(stage: Callable[..., Stage]) -> 
     assert len(it.charts.price._lines[1].x) == 0
     assert it.title.endswith("price of NIFTY")
     assert list(it.charts._panes) == ["rsi"]
-    pane, pointer, _ = it.charts._panes["rsi"]
-    assert pane._lines[0].x.max() == 899
+    drawn, pointer, _ = it.charts._panes["rsi"]
+    assert drawn._lines[0].x.max() == 899
     assert pointer.title == "rsi · rsi of NIFTY"
     heights = [box.children[0].layout.height for box in it.charts._stack.children]
     assert sum(int(h.removesuffix("px")) for h in heights) == 330 - 28 - 18
