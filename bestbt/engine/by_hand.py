@@ -109,5 +109,9 @@ def perform(desk: Desk, verb: str, args: tuple[Any, ...], terms: dict[str, Any])
     finally:
         desk.why = ""
     given = {name: value for name, value in terms.items() if value not in (None, "", False)}
-    said = [verb, *map(str, args), *(f"{name}={value}" for name, value in given.items())]
+    said = [
+        verb,
+        *(str(a) for a in args if a is not None),
+        *(f"{name}={value}" for name, value in given.items()),
+    ]
     desk.note("intervention", " ".join(said))

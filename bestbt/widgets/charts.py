@@ -214,8 +214,14 @@ class Charts:
 
     def grow(self) -> None:
         """Draw what the run has seen so far."""
-        bars, equity = self._run.equity_so_far()
         newest, pnl = self._newest(), self._run.progress.pnl
+        if self._run.state == "paused" and newest >= self._run.first_bar:
+            self.finish_equity()  # of every bar, while there is time for it
+            self._follow(newest)
+            self._book(newest)
+            self.draw()
+            return
+        bars, equity = self._run.equity_so_far()
         if not len(bars) or newest > bars[-1]:  # within a session the line ends where the run is
             bars = np.append(bars, newest)
             equity = np.append(equity, self._run.capital + pnl)

@@ -205,8 +205,7 @@ def test_a_position_is_stopped_rolled_and_left_from_its_row(cockpit: Cockpit) ->
     row.locator("input").press("Enter")
     expect(row.locator(".bt-edit")).to_have_text("400.00")
     row.locator(".bt-roll").click()
-    it.press("ArrowRight")
-    it.stands("09:31")
+    it.press("]")  # at the first bar in which both contracts trade
     it.tab("Fills")
     fills = it.rows(".bt-tab-panes .bt-table:visible")
     expect(fills).to_have_count(4)

@@ -70,5 +70,5 @@ def test_the_premium_is_what_closing_would_cost() -> None:
     assert cost is not None
     assert bars.tolist() == [2, 3, 4]  # both are held, and the run stands at 4
     assert cost.tolist() == [50 * (90 - 9), 50 * (80 - 8), 50 * (70 - 7)]
-    future = held(22_000, None, 50, strike=None, iv=math.nan)
+    future = held(22_000, None, 50)._replace(strike=None, iv=math.nan)
     assert premium(scene(future), table.__getitem__) is None

@@ -24,7 +24,8 @@ function render({ model, el }) {
     model.send({ key: name });
   };
   const click = (event) => {
-    if (!event.target.closest(`${TYPED}, button`)) view.focus({ preventScroll: true });
+    const typing = document.activeElement?.matches(TYPED) && view.contains(document.activeElement);
+    if (!typing && !event.target.closest(`${TYPED}, button`)) view.focus({ preventScroll: true });
   };
 
   // The view is in the page a moment after this.
