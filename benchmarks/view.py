@@ -33,7 +33,7 @@ from tests.browser.driver import Lab, Server  # noqa: E402
 
 LOOPS = """\
 %load_ext bestbt
-import json, pathlib, threading, time
+import json, os, pathlib, threading, time
 from time import thread_time
 
 def loops_for(seconds):
@@ -83,7 +83,8 @@ def stands(run):
                 time.sleep(0.01)
     threading.Thread(target=wait, daemon=True).start()
 
-loops = 0"""
+loops = 0
+tell("pid", os.getpid())"""
 
 CELL = """\
 %%backtest NIFTY {options} --as {name}
@@ -174,6 +175,20 @@ def resident(pid: int) -> float:
     return int(status.partition("VmRSS:")[2].split()[0]) / 1024
 
 
+def processor(pid: int) -> float:
+    """CPU seconds of a process."""
+    spent = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13]
+    return sum(map(int, spent)) / os.sysconf("SC_CLK_TCK")
+
+
+def renderer(lab: Lab) -> float:
+    """CPU seconds of the processes that draw pages."""
+    browser = lab.page.context.browser
+    assert browser is not None
+    found = browser.new_browser_cdp_session().send("SystemInfo.getProcessInfo")["processInfo"]
+    return float(sum(p["cpuTime"] for p in found if p["type"] == "renderer"))
+
+
 def say(what: str, aim: str = "", **values: float) -> None:
     each = ", ".join(f"{name.replace('_', ' ')} {value:,.6g}" for name, value in values.items())
     load = os.getloadavg()[0]
@@ -189,19 +204,30 @@ def test_picture(lab: Lab, demo: str) -> None:
     lab.open_notebook([LOOPS, *(cell(name, demo) for name in names)])
     lab.page.evaluate(SEEN)
     run_cell(lab, 0)
+    pid = told(lab, "pid")
     lab.wait_idle()
-    found = []
-    for number, name in enumerate(names, 1):
+    found, kernel, page = [], [], []
+    for number, _ in enumerate(names, 1):
+        before = processor(pid), renderer(lab)
         run_cell(lab, number)
         lab.page.wait_for_function("window.seen.picture > 0", timeout=60_000)
+        kernel.append(processor(pid) - before[0])
+        page.append(renderer(lab) - before[1])
         seen = lab.page.evaluate("window.seen")
         found.append(seen["picture"] - seen["key"])
         view = lab.page.locator(".bt-view").last
         expect(view.locator(".bt-state")).to_have_text("Finished", timeout=60_000)
         lab.wait_idle()
     say("cell to first picture, ms, fresh kernel", first=ms(found[0]))
-    say("the same, warm kernel", "1500", each=0, median=ms(statistics.median(found[1:])))
-    print([ms(f) for f in found])
+    middle = statistics.median
+    say(
+        "the same, warm kernel",
+        "1500",
+        median=ms(middle(found[1:])),
+        least=ms(min(found[1:])),
+        kernel_CPU=ms(middle(kernel[1:])),
+        page_CPU=ms(middle(page[1:])),
+    )
 
 
 def test_pause(lab: Lab, demo: str) -> None:
@@ -249,7 +275,8 @@ def test_slowdown(lab: Lab, demo: str) -> None:
         return float(min(run[what] for run in of[name]))
 
     for name in of:
-        print(name, [{k: round(v, 2) for k, v in r.items() if k not in ("sent", "ack")} for r in of[name]])
+        each = [{k: round(v, 2) for k, v in r.items() if k not in ("sent", "ack")} for r in of[name]]
+        print(name, each)
     for what in ("seconds", "engine"):
         bare, seen = least("bare", what), least("seen", what)
         say(f"slowdown, {what}", "10 %", bare=bare, seen=seen, percent=100 * (seen / bare - 1))
@@ -262,7 +289,7 @@ def test_stream(lab: Lab, demo: str, pytestconfig: pytest.Config) -> None:
     lab.page.set_viewport_size({"width": 1280, "height": 800})
     length = 60 * pytestconfig.getoption("--minutes")
     cells = [LOOPS, f"loops = loops_for({length / BARS})", cell("busy", demo)]
-    cells.append("watch(busy); when_over('over', busy); import os; tell('pid', os.getpid())")
+    cells.append("watch(busy); when_over('over', busy)")
     lab.open_notebook(cells)
     devtools = lab.page.context.new_cdp_session(lab.page)
     devtools.send("Performance.enable")
