@@ -231,7 +231,9 @@ def test_picture(lab: Lab, demo: str) -> None:
 
 
 def test_pause(lab: Lab, demo: str) -> None:
-    lab.open_notebook([LOOPS, f"loops = loops_for({60 / BARS})", cell("busy", demo), "stands(busy)"])
+    lab.open_notebook(
+        [LOOPS, f"loops = loops_for({60 / BARS})", cell("busy", demo), "stands(busy)"]
+    )
     lab.page.evaluate(SEEN)
     lab.run_all()
     view = lab.page.locator(".bt-view")
@@ -248,7 +250,12 @@ def test_pause(lab: Lab, demo: str) -> None:
         paused.append(next(at for is_, at in seen["state"] if at > clicked) - clicked)
         view.locator(".bt-pause").click()
     view.locator(".bt-stop").click()
-    say("click to engine standing, ms", "50", median=ms(statistics.median(stood)), most=ms(max(stood)))
+    say(
+        "click to engine standing, ms",
+        "50",
+        median=ms(statistics.median(stood)),
+        most=ms(max(stood)),
+    )
     say("click to Paused seen, ms", "", median=ms(statistics.median(paused)), most=ms(max(paused)))
 
 
@@ -275,7 +282,9 @@ def test_slowdown(lab: Lab, demo: str) -> None:
         return float(min(run[what] for run in of[name]))
 
     for name in of:
-        each = [{k: round(v, 2) for k, v in r.items() if k not in ("sent", "ack")} for r in of[name]]
+        each = [
+            {k: round(v, 2) for k, v in r.items() if k not in ("sent", "ack")} for r in of[name]
+        ]
         print(name, each)
     for what in ("seconds", "engine"):
         bare, seen = least("bare", what), least("seen", what)
@@ -283,6 +292,7 @@ def test_slowdown(lab: Lab, demo: str) -> None:
     updates = statistics.mean(len(run["sent"]) for run in of["seen"])
     others = least("seen", "others") - least("bare", "others")
     say("an update", "", updates=updates, kernel_CPU_ms=ms(others / updates))
+    say("CPU of the view, of the engine's", "10 %", percent=100 * others / least("seen", "engine"))
 
 
 def test_stream(lab: Lab, demo: str, pytestconfig: pytest.Config) -> None:

@@ -173,7 +173,7 @@ def test_an_engine_at_full_speed_is_spared() -> None:
     now[0] = 0.3
     assert pace.ready()  # it stands, or waits for its next bar: nobody is slowed down
     assert not pace.ready(sparing=True)
-    now[0] = 0.7
+    now[0] = 0.8
     assert pace.ready(sparing=True)
     pace.begin()
     cpu[0] = 0.051
