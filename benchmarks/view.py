@@ -298,7 +298,9 @@ def test_slowdown(lab: Lab, demo: str) -> None:
 def test_stream(lab: Lab, demo: str, pytestconfig: pytest.Config) -> None:
     lab.page.set_viewport_size({"width": 1280, "height": 800})
     length = 60 * pytestconfig.getoption("--minutes")
-    cells = [LOOPS, f"loops = loops_for({length / BARS})", cell("busy", demo)]
+    # A run before it reads all prices: what grows from then on is the view's, and the run's books.
+    cells = [LOOPS, cell("before", demo + " --no-view --wait")]
+    cells += [f"loops = loops_for({length / BARS})", cell("busy", demo)]
     cells.append("watch(busy); when_over('over', busy)")
     lab.open_notebook(cells)
     devtools = lab.page.context.new_cdp_session(lab.page)
@@ -310,8 +312,8 @@ def test_stream(lab: Lab, demo: str, pytestconfig: pytest.Config) -> None:
         return {m["name"]: m["value"] for m in metrics}
 
     lab.run_all()
-    lab.page.locator(".bt-view").scroll_into_view_if_needed()
     pid = told(lab, "pid")
+    lab.page.locator(".bt-view").scroll_into_view_if_needed()
     time.sleep(min(10.0, length / 4))
     kernel, before = resident(pid), page()
     found = told(lab, "over")
