@@ -185,6 +185,14 @@ class PriceColumns:
             first, dense.ravel(), live, scale, spread_volume, spread_oi, spread_bid, spread_ask
         )
 
+    def part(self) -> None:
+        """Take the price points out of a piece of memory shared with others, which may then go."""
+        points = self.points.copy()
+        points.flags.writeable = False
+        if not self.quoted:
+            self.marks = points[POINTS - 1 :: POINTS]
+        self.points = points  # the same numbers: whoever reads meanwhile may read either
+
     @property
     def derived_nbytes(self) -> int:
         """Bytes of what has been made of the prices so far, to be read quickly."""

@@ -1,6 +1,8 @@
 """Decoded prices in memory: the least recently used go first. Shared by all runs of a store.
 
-What was read together lies in one piece of memory: it stays together, and goes together.
+What was read together lies in one piece of memory. Where room is needed, first goes what was only
+read along and that nobody has asked for; what was asked for stays together, and goes together.
+So a run that is rewound, and asks for the same contracts again, finds months of them.
 
 What a run still holds is shared with the next one even when it is kept here no more, so that no
 two copies of one contract's prices are ever in memory.
@@ -26,6 +28,8 @@ class _Slab:
     def __init__(self, columns: dict[Hashable, PriceColumns | None]) -> None:
         self.columns = columns
         self.sizes = dict.fromkeys(columns, 0)
+        self.asked: set[Hashable] = set()
+        self.whole = True  # with what was read along
 
 
 class Slabs:
@@ -63,7 +67,7 @@ class Slabs:
             if there:
                 return first
             self._add({key: columns})
-            return columns
+            return self._find(key)[1]
 
     def add(self, read: Mapping[Hashable, PriceColumns | None]) -> None:
         """Keep what was read together."""
@@ -83,6 +87,7 @@ class Slabs:
         slab = self._kept[number]
         self._kept.move_to_end(number)
         columns = slab.columns[key]
+        slab.asked.add(key)
         self._count(slab, key, columns)  # again: it grows as it is read
         self._make_room()
         return True, columns
@@ -107,11 +112,30 @@ class Slabs:
         slab.sizes[key] = size
 
     def _make_room(self) -> None:
+        if self.bytes <= self.limit:
+            return
+        for slab in list(self._kept.values())[:-1]:  # the newest is being asked for
+            if slab.whole and slab.asked:
+                self._thin(slab)
+                if self.bytes <= self.limit:
+                    return
         while self.bytes > self.limit and len(self._kept) > 1:
             slab = self._kept.popitem(last=False)[1]
             self.bytes -= sum(slab.sizes.values())
             for key in slab.columns:
                 del self._of[key]
+
+    def _thin(self, slab: _Slab) -> None:
+        """Let go of what nobody has asked for."""
+        slab.whole = False
+        along = slab.columns.keys() - slab.asked
+        for key in along:
+            del self._of[key], slab.columns[key]
+            self.bytes -= slab.sizes.pop(key)
+        if along:
+            for columns in slab.columns.values():
+                if columns is not None:
+                    columns.part()
 
     def clear(self) -> None:
         """Forget everything."""

@@ -367,7 +367,7 @@ class Charts:
         there = bars is not None
         currency = "" if there else self._run.currency
         send(self._over_under, title=label if there else "Drawdown", currency=currency)
-        self.draw()
+        self.equity.draw(*self.seen)  # of the update's other panes nothing is new
 
     def _follow(self, newest: Ordinal) -> None:
         """Keep the newest bar in sight, if it was."""

@@ -68,9 +68,10 @@ class RunView(widgets.VBox):  # type: ignore[misc]
     Notes
     -----
     Only the publisher's thread changes what is seen. It looks at the run thirty times a second
-    and sends at most five updates a second, each when the browser has painted the last. It ends
-    when the result is drawn, and comes back for as long as a zoom takes to draw, or when the run
-    goes on. What is clicked is done by a `Hand`, on a thread of its own.
+    and sends at most five updates a second, each when the browser has painted the last, and fewer
+    where they would slow an engine at full speed by more than a tenth. It ends when the result is
+    drawn, and comes back for as long as a zoom takes to draw, or when the run goes on. What is
+    clicked is done by a `Hand`, on a thread of its own.
     """
 
     def __init__(self, run: Viewable, *, height: int = 260, **unknown: Any) -> None:
@@ -303,11 +304,13 @@ class RunView(widgets.VBox):  # type: ignore[misc]
         if self._shown == shown and not over:
             self._publisher.post("tabs", self._tabs.draw)
             return
-        if over or self._shown is None or self._shown[0] != shown[0] or self._pace.ready():
+        sparing = shown[0] == "running" and self._run.pace is None
+        if over or self._shown is None or self._shown[0] != shown[0] or self._pace.ready(sparing):
             self._shown = shown
             self._draw()
 
     def _draw(self) -> None:
+        self._pace.begin()
         # Several works, not one: what fails in one must not keep the others away.
         works: list[tuple[str, Callable[[], object]]] = [
             ("scene", self._read),

@@ -66,11 +66,13 @@ def test_the_least_recently_used_go_first() -> None:
     assert slabs.loads == 4
 
 
-def test_what_was_read_together_stays_and_goes_together() -> None:
+def test_what_was_asked_for_of_what_was_read_together_stays_and_goes_together() -> None:
     slabs = Slabs(limit=1 << 30)
     slabs.add({"a": made()(), "b": made()(), "none": None})
     each = slabs.bytes // 2
     slabs.limit = 3 * each
+    for key in ("a", "b", "none"):
+        slabs.get(key, made())
     slabs.get("c", made())
     slabs.get("a", made())  # one of them is enough: they are now used later than c
     slabs.get("d", made())
@@ -79,6 +81,31 @@ def test_what_was_read_together_stays_and_goes_together() -> None:
     slabs.get("f", made())
     assert ["a" in slabs, "b" in slabs, "none" in slabs] == [False, False, False]
     assert slabs.bytes == 3 * each
+
+
+def test_what_was_only_read_along_goes_first() -> None:
+    slabs = Slabs(limit=1 << 30)
+    points = np.arange(800, dtype=np.int32)
+    shared = {
+        key: PriceColumns(0, points[at : at + 400], np.ones(100, dtype=bool), 100)
+        for key, at in (("a", 0), ("b", 400))
+    }
+    wanted = shared["a"].points.copy()
+    slabs.add(dict(shared))
+    gone = weakref.ref(shared.pop("b"))
+    slabs.limit = slabs.bytes
+    a = slabs.get("a", made())
+    assert a is shared["a"]
+    slabs.get("c", made())
+    assert ["a" in slabs, "b" in slabs, "c" in slabs] == [True, False, True]
+    gc.collect()
+    assert gone() is None
+    assert slabs.bytes == slabs.limit
+    assert not np.shares_memory(a.points, points)
+    assert not np.shares_memory(a.marks, points)
+    assert np.array_equal(a.points, wanted)
+    assert np.array_equal(a.marks, wanted[3::4])
+    assert not a.points.flags.writeable
 
 
 def test_what_comes_twice_is_kept_once() -> None:

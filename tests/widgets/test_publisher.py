@@ -162,3 +162,21 @@ def test_an_old_answer_does_not_count() -> None:
     assert it.pace.ready()
     it.pace.painted(first)
     assert it.pace.ready()
+
+
+def test_an_engine_at_full_speed_is_spared() -> None:
+    now, cpu = [0.0], [0.0]
+    pace = Pace(clock=lambda: now[0], cpu=lambda: cpu[0])
+    pace.begin()
+    cpu[0] = 0.05  # what drawing took of the processor
+    pace.painted(pace.sent())
+    now[0] = 0.3
+    assert pace.ready()  # it stands, or waits for its next bar: nobody is slowed down
+    assert not pace.ready(sparing=True)
+    now[0] = 0.8
+    assert pace.ready(sparing=True)
+    pace.begin()
+    cpu[0] = 0.051
+    pace.painted(pace.sent())
+    now[0] += 0.25
+    assert pace.ready(sparing=True)
