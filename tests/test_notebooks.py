@@ -27,6 +27,7 @@ from bestbt.engine.strategy import Strategy
 from bestbt.magics import _HELP
 from bestbt.markets.demo import write_demo
 from bestbt.store.store import Store
+from bestbt.widgets.keys import HELP
 from tests.test_architecture import ENGINE
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -34,7 +35,7 @@ NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 TEXTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 RUN = [
     ROOT / "README.md",
-    *(ROOT / "docs" / f"{name}.md" for name in ("cells", "debugging", "importing")),
+    *(ROOT / "docs" / f"{name}.md" for name in ("cells", "cockpit", "debugging", "importing")),
 ]
 
 FENCE = re.compile(r"^```(?P<kind>\S*)(?P<marks>[^\n]*)\n(?P<body>.*?)^```$", re.M | re.S)
@@ -220,6 +221,19 @@ def test_links_lead_somewhere(path: Path) -> None:
         if anchor:
             titles = re.findall(r"^#+ (.+)$", linked.read_text("utf-8"), re.M)
             assert anchor in [re.sub(r"[^\w -]", "", t.lower()).replace(" ", "-") for t in titles]
+
+
+def test_the_keys_of_the_cockpit_are_told_as_its_help_has_them() -> None:
+    text = (ROOT / "docs" / "cockpit.md").read_text("utf-8")
+    section = text.split("## Keys", 1)[1].split("\n## ", 1)[0]
+    told = re.findall(r"^\| (`.+`) \| (.+) \|$", section, re.M)
+    names = {"space": " ", "←": "ArrowLeft", "→": "ArrowRight"}
+    read = []
+    for keys, does in told:
+        shift = ["Shift+" if k.startswith("Shift ") else "" for k in re.findall(r"`(.+?)`", keys)]
+        bare = [k.removeprefix("Shift ") for k in re.findall(r"`(.+?)`", keys)]
+        read.append((tuple(s + names.get(k, k) for s, k in zip(shift, bare, strict=True)), does))
+    assert read == [(tuple(keys), does) for keys, does in HELP]
 
 
 def test_the_reading_order_of_the_engine_is_the_one_that_holds() -> None:
