@@ -249,8 +249,14 @@ class Simulation(ByHand):
 
         Events are those of `run_to`, without conditions.
         """
-        bar = self._before(target) if isinstance(target, str) and target in EVENTS else None
-        if bar is None:
+        if isinstance(target, str) and target in EVENTS:
+            bar = self._before(target)
+        elif isinstance(target, str) and not target[:4].isdigit():
+            raise UsageError(
+                f"back_to({target!r}): give a bar, a time or one of {', '.join(EVENTS)}; "
+                "conditions are only looked for forwards."
+            )
+        else:
             bar = target if isinstance(target, int) else self._bar_at(target)
         return self._rewind(bar) if bar < self.bar else self
 

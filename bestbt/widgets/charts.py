@@ -370,13 +370,14 @@ class Charts:
         self.equity.draw(*self.seen)  # of the update's other panes nothing is new
 
     def _follow(self, newest: Ordinal) -> None:
-        """Keep the newest bar in sight, if it was."""
+        """Keep the newest bar in sight, if it was; that of a run moved by hand comes into it."""
         lo, hi = self.seen
         before, self._followed = self._followed, newest
         if (lo, hi) == self._whole or before is None or before == newest:
             return
         span = hi - lo
-        if lo <= before <= hi and not lo <= newest <= hi - span * 0.02:
+        watched = lo <= before <= hi or self._run.state == "paused"
+        if watched and not lo <= newest <= hi - span * 0.02:
             at = newest + span * (0.1 if newest > before else 0.4)
             hi = min(max(at, self._whole[0] + span), self._whole[1])
             send(self._x, min=hi - span, max=hi)

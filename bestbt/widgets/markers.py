@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from datetime import date
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -221,7 +222,7 @@ def _marked(marks: list[_Mark]) -> Marked:
 
 
 def block_spans(run: Viewable) -> list[Span]:
-    """Read from the log when each block was on; one that never ended lasts to the end."""
+    """Read from the log when each block was on; one that is on lasts to the day it ends on."""
     log = run.log
     rows = log[log["kind"].isin(["block", "unblock"])]
     bars = ordinals(run.grid, pd.DatetimeIndex(rows["time"]))
@@ -235,11 +236,19 @@ def block_spans(run: Viewable) -> list[Span]:
             continue
         if kind == "block":
             begun[number] = float(bar), text
-            spans[number] = Span(float(bar), float(run.last_bar), text)
+            spans[number] = Span(float(bar), float(_until(run, values.get("until"))), text)
         elif number in begun:
             start, said = begun[number]
             spans[number] = Span(start, float(bar), said)
     return list(spans.values())
+
+
+def _until(run: Viewable, day: str | None) -> int:
+    """Return the bar at which a block is over that is on until a day opens; the last without."""
+    session = None if day is None else run.grid.session_from(date.fromisoformat(day))
+    if session is None or session >= len(run.grid.sessions):
+        return run.last_bar
+    return run.grid.firsts[session]
 
 
 def select(

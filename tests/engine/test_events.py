@@ -92,6 +92,13 @@ def test_an_aim_is_for_one_run() -> None:
     assert not run.arrived
 
 
+def test_a_condition_is_only_looked_for_forwards() -> None:
+    run = ready().run_to(5)
+    with pytest.raises(UsageError, match="conditions are only looked for forwards"):
+        run.back_to("pnl < 3")
+    assert run.bar == 5
+
+
 def test_go_to_goes_either_way() -> None:
     run = ready()
     assert [run.go_to(b).bar for b in (5, 2, 2, 7)] == [5, 2, 2, 7]
