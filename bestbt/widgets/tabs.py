@@ -7,19 +7,22 @@ from typing import NamedTuple
 
 import ipywidgets as widgets
 
-__all__ = ["Tab", "Tabs"]
+__all__ = ["Drawn", "Tab", "Tabs"]
+
+
+Drawn = tuple[widgets.Widget, Callable[[], object]]
 
 
 class Tab(NamedTuple):
-    """A tab: its name, what it shows, how it is drawn, and what that depends on.
+    """A tab: its name, what makes it, and what its drawing depends on.
 
-    `draw` is called on the publisher's thread, when the tab is seen and `key` gives another value
-    than at the last time.
+    `make` gives what is shown and what draws it. Both are called on the publisher's thread: `make`
+    when the tab is seen for the first time (a dozen panes at once would keep the first picture
+    waiting), the other when it is seen and `key` gives another value than at the last time.
     """
 
     name: str
-    pane: widgets.Widget
-    draw: Callable[[], object]
+    make: Callable[[], Drawn]
     key: Callable[[], Hashable]
 
 
@@ -36,19 +39,16 @@ class Tabs:
 
     def __init__(self, tabs: list[Tab], chosen: Callable[[], object]) -> None:
         self._tabs, self._chosen = {t.name: t for t in tabs}, chosen
+        self._made: dict[str, Callable[[], object]] = {}
         self._drawn: dict[str, Hashable] = {}
         self._strip = widgets.ToggleButtons(options=list(self._tabs), value=tabs[0].name)
         self._strip.add_class("bt-tabs")
-        self._stack = widgets.Stack([t.pane for t in tabs], selected_index=0)
+        self._places = {t.name: widgets.Box() for t in tabs}
+        self._stack = widgets.Stack(list(self._places.values()), selected_index=0)
         self._stack.add_class("bt-tab-panes")
         self._strip.observe(self._switch, "value")
         self.box = widgets.VBox([self._strip, self._stack])
         self.box.add_class("bt-tabbed")
-
-    @property
-    def names(self) -> list[str]:
-        """From left to right."""
-        return list(self._tabs)
 
     @property
     def seen(self) -> str:
@@ -62,10 +62,13 @@ class Tabs:
     def draw(self, name: str = "") -> None:
         """Draw a tab, the one that is seen unless another is named, if something in it is new."""
         tab = self._tabs[name or self.seen]
+        if tab.name not in self._made:
+            pane, self._made[tab.name] = tab.make()
+            self._places[tab.name].children = [pane]
         key = tab.key()
         if self._drawn.get(tab.name, _NEVER) != key:
             self._drawn[tab.name] = key
-            tab.draw()
+            self._made[tab.name]()
 
     def forget(self) -> None:
         """Draw all of them anew when they are seen again."""

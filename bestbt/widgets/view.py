@@ -40,13 +40,14 @@ from bestbt.widgets.question import Question
 from bestbt.widgets.scene import Scene
 from bestbt.widgets.stats_table import failure_html, live_html, stats_html
 from bestbt.widgets.table import FILLS, LOG, ORDERS, ROWS, Table, fill_rows, log_rows, order_rows
-from bestbt.widgets.tabs import Tab, Tabs
+from bestbt.widgets.tabs import Drawn, Tab, Tabs
 from bestbt.widgets.trades_table import TradesTable
 
 __all__ = ["RunView"]
 
 _LOWER = 200  # pixels of PnL and of the chain beside it
 _TABS = 132  # pixels of what is under the tabs
+_TABLES = ("Report", "Trades", "Fills", "Orders", "Log")
 _LOOK = 0.03  # seconds between two looks at the run: a few attribute reads
 
 
@@ -149,19 +150,12 @@ class RunView(widgets.VBox):  # type: ignore[misc]
         self._fills = Table(FILLS, self._to_fill, hint="go to this bar")
         self._orders = Table(ORDERS, self._to_order, hint="go to the bar at which it was placed")
         self._log = Table(LOG, self._to_line, hint="go to this bar")
-        run = self._run
-        self._payoff = PayoffChart(_TABS, run.currency)
-        self._days = Days(self._to_day)
-        self._by_hand = HandPanel(run, self._hand, self._compare)
+        self._by_hand: HandPanel | None = None
+        self._named = ""  # the contract clicked last
         self._why = widgets.HTML()
         self._why.add_class("bt-why-pane")
-        self._chain = ChainTable(self._picked, self._choose_expiry, around=None, height=_TABS - 24)
-        self._pictures = ChainCharts(_TABS)
-        self._breakpoints = Breakpoints(run, self._hand, self.wake)
         self._source = widgets.HTML()
         self._source.add_class("bt-day-source")
-        days = widgets.HBox([self._days, self._source])
-        days.add_class("bt-days-pane")
 
         def now() -> Hashable:
             return self._shown
@@ -171,21 +165,49 @@ class RunView(widgets.VBox):  # type: ignore[misc]
 
         return Tabs(
             [
-                Tab("Report", self._panel, self._draw_report, now),
-                Tab("Why", self._why, self._draw_why, now),
-                Tab("Trades", self._trades, self._draw_trades, counted("fills")),
-                Tab("Fills", self._fills, self._draw_fills, counted("fills")),
-                Tab("Orders", self._orders, self._draw_orders, now),
-                Tab("Log", self._log, self._draw_log, counted("logged")),
-                Tab("Chain", self._chain, self._draw_chain, now),
-                Tab("OI & smile", self._pictures, self._draw_pictures, now),
-                Tab("Payoff", self._payoff.box, self._draw_payoff, now),
-                Tab("Days", days, self._draw_days, now),
-                Tab("By hand", self._by_hand.box, self._by_hand.draw, now),
-                Tab("Breakpoints", self._breakpoints.box, self._breakpoints.draw, now),
+                Tab("Report", lambda: (self._panel, self._draw_report), now),
+                Tab("Why", lambda: (self._why, self._draw_why), now),
+                Tab("Trades", lambda: (self._trades, self._draw_trades), counted("fills")),
+                Tab("Fills", lambda: (self._fills, self._draw_fills), counted("fills")),
+                Tab("Orders", lambda: (self._orders, self._draw_orders), now),
+                Tab("Log", lambda: (self._log, self._draw_log), counted("logged")),
+                Tab("Chain", self._make_chain, now),
+                Tab("OI & smile", self._make_pictures, now),
+                Tab("Payoff", self._make_payoff, now),
+                Tab("Days", self._make_days, now),
+                Tab("By hand", self._make_by_hand, now),
+                Tab("Breakpoints", self._make_breakpoints, now),
             ],
             self._look_now,
         )
+
+    def _make_chain(self) -> Drawn:
+        height = _TABS - 24
+        table = ChainTable(self._picked, self._choose_expiry, around=None, height=height)
+        return table, lambda: table.show(self._chained)
+
+    def _make_pictures(self) -> Drawn:
+        pictures = ChainCharts(_TABS)
+        return pictures, lambda: pictures.show(self._chained)
+
+    def _make_payoff(self) -> Drawn:
+        chart = PayoffChart(_TABS, self._run.currency)
+        return chart.box, lambda: chart.show(None if self._scene is None else payoff(self._scene))
+
+    def _make_days(self) -> Drawn:
+        run, days = self._run, Days(self._to_day)
+        box = widgets.HBox([days, self._source])
+        box.add_class("bt-days-pane")
+        return box, lambda: days.show(day_pnl(run), run.currency)
+
+    def _make_by_hand(self) -> Drawn:
+        panel = self._by_hand = HandPanel(self._run, self._hand, self._compare)
+        panel.name(self._named)
+        return panel.box, panel.draw
+
+    def _make_breakpoints(self) -> Drawn:
+        panel = Breakpoints(self._run, self._hand, self.wake)
+        return panel.box, panel.draw
 
     def _keys(self) -> dict[str, Callable[[], object]]:
         hand = self._hand
@@ -242,7 +264,9 @@ class RunView(widgets.VBox):  # type: ignore[misc]
     def _picked(self, name: str) -> None:
         """A contract of the chain was clicked."""
         self._charts.chart(name)
-        self._by_hand.name(name)
+        self._named = name
+        if self._by_hand is not None:
+            self._by_hand.name(name)
 
     def _choose_expiry(self, expiry: date | None) -> None:
         self._expiry = expiry
@@ -325,8 +349,8 @@ class RunView(widgets.VBox):  # type: ignore[misc]
             works.append(("charts", self._charts.draw))
         else:
             works.append(("charts", self._charts.grow))
-        # Once it is over all are drawn: a notebook is saved with what its widgets hold.
-        tabs = self._tabs.names if self._over else [self._tabs.seen]
+        # Once it is over the tables are drawn too: a notebook is saved with what they hold.
+        tabs = dict.fromkeys((self._tabs.seen, *(_TABLES if self._over else ())))
         works += [(f"tab {n}", lambda n=n: self._tabs.draw(n)) for n in tabs]  # type: ignore[misc]
         works.append(("pace", self._draw_pace))
         for name, work in works:
@@ -381,12 +405,6 @@ class RunView(widgets.VBox):  # type: ignore[misc]
         orders = self._run.orders
         self._orders.fill(order_rows(orders), "" if len(orders) else "No orders yet.")
 
-    def _draw_payoff(self) -> None:
-        self._payoff.show(None if self._scene is None else payoff(self._scene))
-
-    def _draw_days(self) -> None:
-        self._days.show(day_pnl(self._run), self._run.currency)
-
     def _compare(self, other: Viewable) -> None:
         """Draw what would have been without the hand beside what was."""
         equity = other.equity
@@ -395,12 +413,6 @@ class RunView(widgets.VBox):  # type: ignore[misc]
 
     def _draw_log(self) -> None:
         self._log.fill(log_rows(self._run.log.iloc[-ROWS:]))
-
-    def _draw_chain(self) -> None:
-        self._chain.show(self._chained)
-
-    def _draw_pictures(self) -> None:
-        self._pictures.show(self._chained)
 
     def _draw_why(self) -> None:
         """Have the bar played again; what was seen before stays until that is done."""
