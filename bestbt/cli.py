@@ -23,15 +23,16 @@ from bestbt.errors import (
     BestbtError,
     CellError,
     ImportRefused,
+    Interrupted,
     StoreUnreachable,
     UsageError,
     without_secrets,
 )
 from bestbt.import_verb import SET_HELP, import_options
 from bestbt.markets.demo import write_demo
-from bestbt.progress import expiry_bar
+from bestbt.progress import progress_bar
 from bestbt.report.saved import saved_summary
-from bestbt.run import Backtest
+from bestbt.run import Backtest, Run
 from bestbt.run_verbs import RUNS_HELP, runs_verb
 from bestbt.store.quality import RULES
 from bestbt.store.runs import StoredRun
@@ -41,6 +42,7 @@ from bestbt.store_verbs import add_store_verbs
 __all__ = ["main"]
 
 _PRODUCT = "A backtester for people who trade options and think in notebooks."
+_LOOK = 0.2  # seconds between two looks at a run
 _SHOWN = 50  # rows of a long table
 _TUTORIALS = Path(__file__).parent / "tutorials"  # of a wheel; a checkout has `notebooks`
 if not _TUTORIALS.exists():
@@ -55,8 +57,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (BestbtError, OSError) as error:
         print(f"bestbt: {error}", file=sys.stderr)
         return 1
-    except KeyboardInterrupt:
-        print("bestbt: interrupted", file=sys.stderr)
+    except KeyboardInterrupt as error:
+        said = f": {error}" if isinstance(error, Interrupted) else ""
+        print(f"bestbt: interrupted{said}", file=sys.stderr)
         return 130
     return 0
 
@@ -137,7 +140,7 @@ def _demo(given: argparse.Namespace) -> None:
         if given.if_empty and not store.is_empty:
             print(f"{store!r} has data already; the demo market is left out.")
             return
-        with expiry_bar("synthetic market") as tell:
+        with progress_bar("synthetic market", " expiries") as tell:
             written = write_demo(store, given.symbol, given.start, given.end, progress=tell, **seed)
         print(written)
 
@@ -262,12 +265,32 @@ def _play(compiled: CompiledCell, store: Store, options: CellOptions) -> None:
         **chosen,
     )
     try:
-        run = backtest.run()
+        run = _watched(backtest, options.save)
     except Exception as error:  # told by the lines of the file, as a notebook does
         sys.exit(f"bestbt: {backtest.failure or error}")
     print(run.summary())
     if options.save:  # once more, where the store has not taken all of it
         print(f"Saved as run {run.saved or run.save(options.save)}.")
+
+
+def _watched(backtest: Backtest, name: str | None) -> Run:
+    """Play to the end under a progress bar; an interrupt ends the run."""
+    run = backtest.start()
+    try:
+        with progress_bar(run.title, " bars") as tell:
+            while not run.done.wait(_LOOK):
+                reached = run.progress
+                tell(reached.bar, reached.bars, f"{reached.time:%Y-%m-%d}" if reached.time else "")
+    except KeyboardInterrupt:
+        run.stop()
+        run.wait()
+        kept = "nothing of it is kept"
+        if name is not None:
+            kept = f"up to there it is saved as run {run.saved or run.save(name)}"
+        at = run.progress.time
+        when = f"at {at:%Y-%m-%d %H:%M}" if at else "before the first bar"
+        raise Interrupted(f"the run was ended {when}; {kept}.") from None
+    return run.wait()
 
 
 def _lab(given: argparse.Namespace) -> None:

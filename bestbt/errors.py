@@ -16,6 +16,8 @@
     ├── StoreCorrupt          stored data fail their checksum
     └── InvariantError        bestbt is wrong; please report it
 
+    Interrupted               a KeyboardInterrupt that says what of long work was kept
+
 Each message says what was asked, what was found, and what to do next, in that order.
 """
 
@@ -33,6 +35,7 @@ __all__ = [
     "DataGap",
     "ExpiryNotFound",
     "ImportRefused",
+    "Interrupted",
     "InvariantError",
     "NoSchedule",
     "NotRepeatable",
@@ -158,3 +161,11 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     names = sorted(known)
     near = get_close_matches(name, names, n=1)
     return f"Did you mean {near[0]!r}?" if near else f"It has: {', '.join(names)}."
+
+
+class Interrupted(KeyboardInterrupt):
+    """Long work that was interrupted; it says what is kept, and how to go on."""
+
+    def _render_traceback_(self) -> list[str]:
+        """Tell IPython to show the message alone."""
+        return [f"Interrupted: {self}"]

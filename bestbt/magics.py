@@ -25,7 +25,7 @@ from bestbt.engine.strategy import Strategy
 from bestbt.errors import CellError, UsageError, did_you_mean, without_secrets
 from bestbt.import_verb import import_options
 from bestbt.markets.demo import write_demo
-from bestbt.progress import expiry_bar
+from bestbt.progress import progress_bar
 from bestbt.report.saved import saved_summary
 from bestbt.run import Backtest, Run
 from bestbt.run_verbs import runs_verb
@@ -34,7 +34,7 @@ from bestbt.store.store import Store
 
 __all__ = ["BestbtMagics", "register"]
 
-display: Callable[..., object] = _display
+display: Callable[..., Any] = _display
 
 _HELP = """\
 %%backtest SYMBOL… [options]   run the strategy written in the cell
@@ -46,6 +46,11 @@ _HELP = """\
 %bestbt runs                   runs saved in the store; `runs show RUN`, `runs compare RUN RUN`,
                                `runs delete RUN`, by number or name
 %bestbt help                   this"""
+# Where the notebook is trusted, without the front end's line that the view is not to be had.
+_STILL = """<div class="bt-still">{}</div><style>
+.jp-OutputArea:has(.bt-still):not(:has(.bt-view))
+  .jp-OutputArea-child:has(> .jp-OutputArea-output.jupyter-widgets) {{ display: none; }}
+</style>"""
 _DEFAULT = "default"  # the word for the store used when none is named
 
 
@@ -149,6 +154,7 @@ class BestbtMagics(Magics):
             view = run.view()
             self._views[self._key(options.name)] = view
             display(view)
+            self._keep_still(view, run)
         if not options.step:
             run.resume()
         if options.wait and not options.step:
@@ -163,6 +169,17 @@ class BestbtMagics(Magics):
         elif not options.view:
             how = "paused at its start" if options.step else "running"
             print(f"{run.title}: {how}; it is the variable `{options.name}`.")
+
+    def _keep_still(self, view: Any, run: Run) -> None:
+        """Leave a second output, which shows the run where the saved notebook has no kernel.
+
+        It is empty while the run plays, and hidden where the view is alive.
+        """
+        place = display({}, raw=True, display_id=True)
+        if place is not None:  # a shell that shows nothing gives none
+            view.on_rest(
+                lambda: place.update({"text/html": _STILL.format(run.still())}, raw=True)
+            )
 
     def _store(self, address: str | None = None) -> Store:
         address = address or self._default
@@ -203,7 +220,7 @@ class BestbtMagics(Magics):
 
     def _demo(self, words: list[str]) -> None:
         symbol = words[0] if words else "NIFTY"
-        with expiry_bar("synthetic market") as tell:
+        with progress_bar("synthetic market", " expiries") as tell:
             written = write_demo(self._store(), symbol, progress=tell)
         print(written)  # as text it says that it is synthetic
 

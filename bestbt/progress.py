@@ -5,11 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import date
-from itertools import count
 from typing import Any
 
-__all__ = ["expiry_bar", "progress_bar"]
+__all__ = ["progress_bar"]
 
 
 @contextmanager
@@ -31,6 +29,7 @@ def progress_bar(text: str, unit: str) -> Iterator[Callable[[int, int, str], Non
             more = {"total": total or None, "initial": done, "postfix": newest}
             shown.append(tqdm(desc=text, unit=unit, leave=False, disable=None, **more))
         (bar,) = shown
+        bar.total = total or None
         bar.set_postfix_str(newest, refresh=False)
         bar.update(done - bar.n)
 
@@ -40,11 +39,3 @@ def progress_bar(text: str, unit: str) -> Iterator[Callable[[int, int, str], Non
         for bar in shown:
             bar.total = bar.n  # in a notebook a bar that is not full stays, as a failure
             bar.close()
-
-
-@contextmanager
-def expiry_bar(text: str) -> Iterator[Callable[[date], None]]:
-    """Show how many expiries are done and the newest one's date."""
-    done = count(1)
-    with progress_bar(text, " expiries") as tell:
-        yield lambda newest: tell(next(done), 0, str(newest))

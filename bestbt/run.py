@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from copy import copy
 from datetime import date, datetime
 from functools import cached_property
+from html import escape
 from typing import Any, Literal, NamedTuple, TypeVar
 from weakref import WeakSet
 
@@ -43,6 +44,7 @@ from bestbt.report import summary as report_summary
 from bestbt.report import tables
 from bestbt.report.attribution import Attribution, attribution
 from bestbt.report.fill_story import FillStory, fill_story
+from bestbt.report.picture import picture
 from bestbt.store.run_writer import RunWriter
 from bestbt.store.store import Store
 from bestbt.units import MONEY_SCALE, Money, Ordinal, money
@@ -765,6 +767,22 @@ class Run:
         if options["band"]:
             options["band"] = self.band()
         return report_summary.summary(self.result, self.title, options)
+
+    def still(self) -> str:
+        """Return the run as it stands as HTML: a picture of prices and PnL, and the summary.
+
+        It needs no kernel: a saved notebook shows it where the view cannot be. Without the band,
+        which would be two more runs.
+        """
+        equity, options = self.equity, {**self.bt.options, **self._about(), "band": False}
+        prices, bars = self.columns(self.symbol), len(equity)
+        drawn, before = np.full(bars, np.nan), prices.first - self.first_bar
+        have = prices.close[max(-before, 0) : max(bars - before, 0)]
+        drawn[max(before, 0) : max(before, 0) + len(have)] = have
+        times, pnl = pd.DatetimeIndex(equity.index), equity.to_numpy(np.float64) - self.capital
+        shown = picture(self.symbol, times, drawn, pnl, self.currency)
+        failed = "" if self.failure is None else f"<pre>{escape(self.failure)}</pre>"
+        return shown + failed + report_summary.summary_html(self.result, self.title, options)
 
     def why_fill(self, which: int | Fill) -> FillStory:
         """Tell why a fill came about and what it cost: by its row in `fills`, or itself."""

@@ -22,7 +22,7 @@ import numpy.typing as npt
 
 from bestbt.engine.grid import Session, utc_ns
 from bestbt.engine.ports import ContractSpec, SettlementRule
-from bestbt.errors import ContractNotFound, UsageError, did_you_mean
+from bestbt.errors import ContractNotFound, Interrupted, UsageError, did_you_mean
 from bestbt.markets.demo_index import MARKET_VOL, SCALE, TICK, Clock, Day, Underlying, simulate
 from bestbt.markets.demo_options import DatedExpiry, Series, futures, options, trades_a_minute
 from bestbt.markets.india import INDIA
@@ -314,7 +314,7 @@ def write_demo(
     start: date | None = None,
     end: date | None = None,
     seed: int = SEED,
-    progress: Callable[[date], object] | None = None,
+    progress: Callable[[int, int, str], object] | None = None,
     market: Calendar = INDIA,
 ) -> DemoSummary:
     """Write the synthetic market of a range into a store, as one import: all of it or nothing.
@@ -326,12 +326,17 @@ def write_demo(
     symbol, start, end, seed, market
         As of `generate`.
     progress
-        Called as expiries are done with the newest one's date.
+        Called as expiries are done with their number, that of all, and the newest one's date.
 
     Returns
     -------
     DemoSummary
         What was written; as text it says "synthetic".
+
+    Raises
+    ------
+    Interrupted
+        When it was; nothing is stored then.
 
     Examples
     --------
@@ -348,19 +353,44 @@ def write_demo(
     digest = sha256(f"bestbt demo {FORMAT}: {name}".encode()).hexdigest()
     contracts = bars = 0
     series = generate(symbol, start, end, seed, market)
-    done: date | None = None
-    with store.importing(name, sha256=digest, format="demo", synthetic=True) as tx:
-        if tx.already is not None:
-            return DemoSummary(symbol, start, end, seed, 0, 0, already=True)
-        for one in series:
-            if progress is not None and done is not None and one.spec.expiry != done:
-                progress(done)
-            done = one.spec.expiry
-            tx.write(one.spec, one.starts, one.points, volume=one.volume, oi=one.oi)
-            for day, raw in one.closes.items():
-                tx.close(one.spec.symbol, day, raw)
-            contracts += 1
-            bars += len(one.starts)
-    if progress is not None and done is not None:
-        progress(done)
+    seen: list[date] = []  # expiries begun
+    try:
+        with store.importing(name, sha256=digest, format="demo", synthetic=True) as tx:
+            if tx.already is not None:
+                return DemoSummary(symbol, start, end, seed, 0, 0, already=True)
+            tell = _teller(symbol, start, end, market, progress)
+            for one in series:
+                expiry = one.spec.expiry
+                if expiry is not None and expiry not in seen[-1:]:
+                    tell(seen)
+                    seen.append(expiry)
+                tx.write(one.spec, one.starts, one.points, volume=one.volume, oi=one.oi)
+                for day, raw in one.closes.items():
+                    tx.close(one.spec.symbol, day, raw)
+                contracts += 1
+                bars += len(one.starts)
+            tell(seen)
+    except KeyboardInterrupt:
+        raise Interrupted("nothing of the synthetic market is stored; make it again.") from None
     return DemoSummary(symbol, start, end, seed, contracts, bars)
+
+
+def _teller(
+    symbol: str,
+    start: date,
+    end: date,
+    market: Calendar,
+    progress: Callable[[int, int, str], object] | None,
+) -> Callable[[Sequence[date]], None]:
+    """Return what tells of the expiries done, of all that are listed in a range."""
+    clocks, expiries, monthlies = _calendar(symbol, start, end, market)
+    days = [clock.day for clock in clocks if clock.day <= end]
+    total = sum(
+        any(day <= e and _trades(expiries, monthlies, day, e) for day in days) for e in expiries
+    )
+
+    def tell(done: Sequence[date]) -> None:
+        if progress is not None and done:
+            progress(len(done), total, str(done[-1]))
+
+    return tell

@@ -20,7 +20,7 @@ import pandas as pd
 from sqlalchemy import Engine, select
 
 from bestbt.engine.ports import ContractSpec
-from bestbt.errors import ImportRefused, StoreCorrupt, StoreUnreachable, UsageError
+from bestbt.errors import ImportRefused, Interrupted, StoreCorrupt, StoreUnreachable, UsageError
 from bestbt.markets.india import India
 from bestbt.store import importers, quarantine
 from bestbt.store.beside import Beside
@@ -100,7 +100,11 @@ class Intake:
         if importers.is_many(source, how.format):
             return self._each(file, how, progress)
         with telling(progress, file.name, " contracts") as tell:
-            return self._one(source, importers.Watch(source), how, tell, None, Beside(True))
+            try:
+                return self._one(source, importers.Watch(source), how, tell, None, Beside(True))
+            except KeyboardInterrupt:
+                kept = f"nothing of {file.name} is stored; import it again."
+                raise Interrupted(kept) from None
 
     def frame(
         self,
@@ -168,6 +172,10 @@ class Intake:
                     raise
                 except (UsageError, OSError) as error:
                     refused[part.label] = str(error)
+                except KeyboardInterrupt:
+                    kept = f"{len(reports):,} of {len(parts):,} files of {name} are stored, "
+                    kept += "each whole; import it again, and it goes on with the others."
+                    raise Interrupted(kept) from None
             tell(len(parts), len(parts), "stored")
         if not reports:
             if len(refused) == 1:
@@ -333,7 +341,7 @@ class Intake:
             total, closing, step = len(read.specs), read.official, read.step
             rows = ((spec, live, step) for spec, live in sanitise(read, self.calendar))
         else:
-            rows = read.rows
+            total, rows = read.contracts, read.rows
         times: list[str] = []
         contracts: set[ContractSpec] = set()
         for spec, live, step in rows:
@@ -341,6 +349,7 @@ class Intake:
                 times += self._write_some(tx, official, spec, live, report, how)
                 contracts.add(spec)
                 report.contracts = len(contracts)
+                tell(len(contracts), total, str(spec))
                 continue
             if how.check_level and spec.expiry is None:
                 self._check_level(spec, live.starts, live.points, how.symbol)

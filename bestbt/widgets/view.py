@@ -49,6 +49,7 @@ _LOWER = 200  # pixels of PnL and of the chain beside it
 _TABS = 132  # pixels of what is under the tabs
 _TABLES = ("Report", "Trades", "Fills", "Orders", "Log")
 _LOOK = 0.03  # seconds between two looks at the run: a few attribute reads
+_REST = 0.5  # seconds that a run has to stand before it is kept: steps come fast
 
 
 class RunView(widgets.VBox):  # type: ignore[misc]
@@ -86,6 +87,7 @@ class RunView(widgets.VBox):  # type: ignore[misc]
         self._shown: tuple[str, int, int] | None = None  # state, bar and moves as last drawn
         self._moves = 0  # how often the run has been moved by hand
         self._over = False
+        self._keep: Callable[[], object] | None = None
         self._pace = Pace()
         self._pacer = Pacer()
         self._pacer.observe(lambda change: self._pace.painted(change["new"]), "ack")
@@ -140,6 +142,10 @@ class RunView(widgets.VBox):  # type: ignore[misc]
     def wake(self) -> None:
         """Look at the run again, which has been moved by hand; any thread."""
         self._publisher.post("wake", self._wake)
+
+    def on_rest(self, keep: Callable[[], object]) -> None:
+        """Have *keep* called on the publisher's thread whenever the run has come to stand."""
+        self._keep = keep
 
     # Its parts
 
@@ -355,6 +361,8 @@ class RunView(widgets.VBox):  # type: ignore[misc]
         works.append(("pace", self._draw_pace))
         for name, work in works:
             self._publisher.post(name, work)
+        if self._keep is not None and self._run.state != "running":
+            self._publisher.post("still picture", self._keep, after=_REST)
 
     def _read(self) -> None:
         self._scene = self._run.scene() or self._scene

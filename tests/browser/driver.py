@@ -60,6 +60,12 @@ class Lab:
     page: Page
     server: Server
     pictures: Path
+    name: str = ""  # of the notebook's file
+
+    @property
+    def file(self) -> Path:
+        """The notebook on the disk."""
+        return self.server.root / self.name
 
     def open_notebook(self, notebook: Path | list[str]) -> None:
         """Show a copy of the notebook alone in a new workspace, its kernel ready."""
@@ -68,8 +74,34 @@ class Lab:
             shutil.copy(notebook, self.server.root / name)
         else:
             (self.server.root / name).write_text(json.dumps(notebook_of(notebook)))
-        self.page.goto(f"{self.server.url}/lab/workspaces/{uuid4().hex}/tree/{name}?reset")
+        self.name = name
+        self.visit()
         self.wait_idle()
+
+    def visit(self) -> None:
+        """Go to the notebook in a new workspace; its kernel goes on if there is one."""
+        self.page.goto(f"{self.server.url}/lab/workspaces/{uuid4().hex}/tree/{self.name}?reset")
+
+    def choose(self, menu: str, command: str) -> None:
+        """Choose from the menu bar."""
+        self.page.locator(".lm-MenuBar-itemLabel", has_text=menu).first.click()
+        self.page.locator(f".lm-Menu-item[data-command='{command}']").first.click()
+
+    def save(self) -> None:
+        """Save the notebook, and wait until it is on the disk."""
+        self.choose("File", "docmanager:save")
+        dirty = self.page.locator("#jp-main-dock-panel .lm-TabBar-tab.jp-mod-dirty")
+        expect(dirty).to_have_count(0)
+
+    def run_cell(self, number: int, wait: bool = True) -> None:
+        """Run one cell; *wait* until it has returned."""
+        cell = self.page.locator(".jp-CodeCell").nth(number)
+        cell.locator(".cm-content").click()
+        self.page.keyboard.press("Control+Enter")
+        if wait:
+            prompt = cell.locator(".jp-InputPrompt")
+            expect(prompt).to_have_text(re.compile(r"\[\d+\]:"), timeout=CELL_MS)
+            self.wait_idle()
 
     def run_all(self) -> None:
         """Run every cell and wait until all have returned."""
@@ -82,8 +114,7 @@ class Lab:
 
     def start_all(self) -> None:
         """Run every cell, and return at once."""
-        self.page.locator(".lm-MenuBar-itemLabel", has_text="Run").first.click()
-        self.page.locator(".lm-Menu-item[data-command='runmenu:run-all']").click()
+        self.choose("Run", "runmenu:run-all")
 
     def wait_idle(self) -> None:
         """Wait until the kernel has nothing to do."""

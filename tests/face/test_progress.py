@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import io
+import re
 from contextlib import redirect_stderr
-from datetime import date
+from itertools import count
 from typing import Any
 
 import pytest
 from tqdm.notebook import tqdm as notebook_bar
 
-from bestbt.progress import expiry_bar, progress_bar
+from bestbt.progress import progress_bar
 
 
 class Screen(io.StringIO):
@@ -42,11 +43,21 @@ def test_a_bar_is_gone_when_the_work_is_done() -> None:
     assert screen.left == ""
 
 
+def test_a_bar_says_percent_rate_and_time_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = count(100.0)
+    monkeypatch.setattr("tqdm.std.time", lambda: next(clock))
+    with redirect_stderr(Screen()) as screen, progress_bar("day.csv", " contracts") as tell:
+        tell(1, 8, "NIFTY")
+        tell(2, 8, "INDIAVIX")
+        said = re.search(r"25%.*2/8 \[00:0\d<00:\d\d, .*s/ contracts, INDIAVIX\]", screen.left)
+        assert said, screen.left
+
+
 def test_a_bar_is_gone_before_an_error_is_told() -> None:
     def fail() -> None:
-        with expiry_bar("synthetic market") as tell:
-            tell(date(2024, 1, 4))
-            assert "synthetic market: 1 expiries" in screen.left
+        with progress_bar("synthetic market", " expiries") as tell:
+            tell(1, 4, "2024-01-04")
+            assert "synthetic market:  25%" in screen.left
             assert "2024-01-04" in screen.left
             raise ValueError("half")
 
@@ -56,8 +67,8 @@ def test_a_bar_is_gone_before_an_error_is_told() -> None:
 
 
 def test_what_is_no_terminal_gets_no_bar() -> None:
-    with redirect_stderr(io.StringIO()) as log, expiry_bar("synthetic market") as tell:
-        tell(date(2024, 1, 4))
+    with redirect_stderr(io.StringIO()) as log, progress_bar("synthetic market", " expiries") as tell:
+        tell(1, 4, "2024-01-04")
     assert log.getvalue() == ""
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import date, datetime
 from hashlib import sha256
 from itertools import pairwise
@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from bestbt.engine.grid import Grid, time_of_day
-from bestbt.errors import ContractNotFound, UsageError
+from bestbt.errors import ContractNotFound, Interrupted, UsageError
 from bestbt.markets.demo import SEED, VIX, DemoSeries, generate, write_demo
 from bestbt.markets.demo_options import normal_cdf
 from bestbt.markets.india import INDIA
@@ -521,9 +521,9 @@ class Memory:
 
 
 def test_writing_says_synthetic_and_what_was_written() -> None:
-    store, seen = Memory(), []
+    store, told = Memory(), []
     end = date(2024, 1, 4)
-    summary = write_demo(store, start=JAN_1, end=end, progress=seen.append)
+    summary = write_demo(store, start=JAN_1, end=end, progress=lambda *how: told.append(how))
     expected = by_name(generate(start=JAN_1, end=end))
     assert store.kept == [(name, len(s.starts)) for name, s in expected.items()]
     assert store.closes == expected["NIFTY"].closes
@@ -535,11 +535,23 @@ def test_writing_says_synthetic_and_what_was_written() -> None:
     assert summary.bars == sum(n for _, n in store.kept)
     assert summary.seed == SEED
     assert "Synthetic" in str(summary)
-    assert seen == sorted({s.spec.expiry for s in expected.values() if s.spec.expiry})
+    expiries = sorted({s.spec.expiry for s in expected.values() if s.spec.expiry})
+    assert told == [(n, len(expiries), str(day)) for n, day in enumerate(expiries, 1)]
 
     again = Memory()
     write_demo(again, start=JAN_1, end=end, seed=99)
     assert again.how["sha256"] != store.how["sha256"]
+
+
+def test_an_interrupt_says_that_nothing_is_stored(tmp_path: Path) -> None:
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with closing(Store.open(tmp_path / "store.sqlite")) as store:
+        with pytest.raises(Interrupted, match="nothing of the synthetic market is stored"):
+            write_demo(store, start=JAN_1, end=date(2024, 1, 4), progress=interrupt)
+        assert store.is_empty
+        assert not write_demo(store, start=JAN_1, end=date(2024, 1, 4)).already
 
 
 def test_a_store_gives_back_what_was_written(tmp_path: Path) -> None:

@@ -122,6 +122,7 @@ class Exported:
     settlements: list[Settlement]
     synthetic: bool
     report: QualityReport = field(repr=False)
+    contracts: int = 0  # that it names
 
 
 def shows(source: Source) -> bool:
@@ -153,6 +154,7 @@ def read(
     try:
         with opened(source) as file:
             marks, rows = file.schema_arrow.metadata or {}, file.metadata.num_rows
+            contracts = _contracts_named(file)
     except (OSError, pa.ArrowException) as error:
         raise _damaged(source, error) from None
     said: dict[str, Any] = json.loads(marks.get(MARK, b"{}"))
@@ -165,7 +167,16 @@ def read(
         for day, raw, terms in said["settlements"]
     ]
     report.rows += len(closes) + len(settlements)
-    return Exported(_groups(source), closes, settlements, bool(said["synthetic"]), report)
+    return Exported(_groups(source), closes, settlements, bool(said["synthetic"]), report, contracts)
+
+
+def _contracts_named(file: pa.parquet.ParquetFile) -> int:
+    """Count the contracts: one column is read, which is quick beside storing the rest."""
+    names: set[str] = set()
+    for group in range(file.num_row_groups):
+        table = file.read_row_group(group, columns=["symbol"])
+        names.update(*(column.unique().to_pylist() for column in table.columns))
+    return len(names)
 
 
 def _groups(source: Source) -> Iterator[tuple[ContractSpec, Bars | Ticks, Ns]]:
