@@ -177,9 +177,7 @@ class BestbtMagics(Magics):
         """
         place = display({}, raw=True, display_id=True)
         if place is not None:  # a shell that shows nothing gives none
-            view.on_rest(
-                lambda: place.update({"text/html": _STILL.format(run.still())}, raw=True)
-            )
+            view.on_rest(lambda: place.update({"text/html": _STILL.format(run.still())}, raw=True))
 
     def _store(self, address: str | None = None) -> Store:
         address = address or self._default

@@ -9,6 +9,8 @@ from typing import Any
 
 __all__ = ["progress_bar"]
 
+_SOON = 1e-9  # seconds
+
 
 @contextmanager
 def progress_bar(text: str, unit: str) -> Iterator[Callable[[int, int, str], None]]:
@@ -26,8 +28,10 @@ def progress_bar(text: str, unit: str) -> Iterator[Callable[[int, int, str], Non
         if not shown:
             from tqdm.auto import tqdm  # heavy, and only for people who watch
 
-            more = {"total": total or None, "initial": done, "postfix": newest}
+            # Not drawn before it is in the list: an interrupt of its first drawing would leave it.
+            more = {"total": total or None, "initial": done, "delay": _SOON}
             shown.append(tqdm(desc=text, unit=unit, leave=False, disable=None, **more))
+            shown[0].set_postfix_str(newest)
         (bar,) = shown
         bar.total = total or None
         bar.set_postfix_str(newest, refresh=False)
@@ -35,7 +39,12 @@ def progress_bar(text: str, unit: str) -> Iterator[Callable[[int, int, str], Non
 
     try:
         yield tell
+    except KeyboardInterrupt:
+        for bar in shown:
+            bar.refresh()  # amid a drawing it would not know how much there is to wipe
+        raise
     finally:
         for bar in shown:
+            bar.delay = 0  # else one that was never updated counts as not drawn
             bar.total = bar.n  # in a notebook a bar that is not full stays, as a failure
             bar.close()

@@ -99,9 +99,13 @@ def _pane(
         if dashes:
             yield f'<path d="M{_LEFT} {y(0)}H{right}" stroke="{_GREY}"{dashes}/>'
         if level or not zero or low == high:
-            yield f'<text x="{right + 5}" y="{y(level) + 4:.1f}">{level:,.0f}</text>'
+            yield f'<text x="{right + 5}" y="{y(level) + 4:.1f}">{_level(level)}</text>'
     points = " ".join(f"{x:.1f},{y(value):.1f}" for x, value in _line(values))
     yield f'<polyline points="{points}" fill="none" stroke="{colour}" stroke-width="1.2"/>'
+
+
+def _level(value: float) -> str:
+    return f"{value:,.0f}".replace("-", "−")
 
 
 def _line(values: Floats) -> Iterator[tuple[float, float]]:

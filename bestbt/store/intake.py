@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import date
 from itertools import chain
 from pathlib import Path
@@ -47,6 +47,15 @@ _FAR = 0.40  # the same, from the nearest day within a month
 
 class _Waits(Exception):
     """A file shows too little by itself; those beside it have not been looked at yet."""
+
+
+@contextmanager
+def _saying(kept: Callable[[], str]) -> Iterator[None]:
+    """Let an interrupt say what is stored; what was half done has been rolled back by then."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise Interrupted(kept()) from None
 
 
 class How(NamedTuple):
@@ -99,12 +108,9 @@ class Intake:
         source = importers.Source(file)
         if importers.is_many(source, how.format):
             return self._each(file, how, progress)
-        with telling(progress, file.name, " contracts") as tell:
-            try:
-                return self._one(source, importers.Watch(source), how, tell, None, Beside(True))
-            except KeyboardInterrupt:
-                kept = f"nothing of {file.name} is stored; import it again."
-                raise Interrupted(kept) from None
+        kept = f"nothing of {file.name} is stored; import it again."
+        with _saying(lambda: kept), telling(progress, file.name, " contracts") as tell:
+            return self._one(source, importers.Watch(source), how, tell, None, Beside(True))
 
     def frame(
         self,
@@ -156,7 +162,15 @@ class Intake:
         specs: set[ContractSpec] = set()
         beside = Beside(complete=len(parts) == 1)
         waiting: list[importers.Part] = []
-        with telling(progress, name, " files") as tell, importers.Unpacker() as unpacker:
+
+        def kept() -> str:
+            return (
+                f"{len(reports):,} of {len(parts):,} files of {name} are stored, each whole; "
+                "import it again, and it goes on with the others."
+            )
+
+        telling_it = telling(progress, name, " files")
+        with _saying(kept), telling_it as tell, importers.Unpacker() as unpacker:
             for done, part in enumerate(chain(parts, waiting)):
                 beside.complete |= done >= len(parts)
                 tell(min(done, len(parts) - 1), len(parts), part.label)
@@ -172,10 +186,6 @@ class Intake:
                     raise
                 except (UsageError, OSError) as error:
                     refused[part.label] = str(error)
-                except KeyboardInterrupt:
-                    kept = f"{len(reports):,} of {len(parts):,} files of {name} are stored, "
-                    kept += "each whole; import it again, and it goes on with the others."
-                    raise Interrupted(kept) from None
             tell(len(parts), len(parts), "stored")
         if not reports:
             if len(refused) == 1:

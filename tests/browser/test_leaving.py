@@ -1,6 +1,6 @@
 """A run is safe to leave: the page may go and come back, the kernel may be stopped and restarted.
 
-What a run waits for is a file: it cannot end before the test lets it.
+A run that must not end too soon plays slowly until the test makes a file.
 """
 
 from __future__ import annotations
@@ -25,27 +25,32 @@ class Slow(Strategy):
             pass
 """
 ENGINES = "import threading; print([t.name for t in threading.enumerate()].count('bt-engine'))"
-WAITS = """\
-%%backtest NIFTY --to 2024-01-03 --as waiting
-class Waits(Strategy):
+PATIENT = """\
+%%backtest NIFTY --to 2024-01-03 --as patient --step
+class Patient(Strategy):
     @at("09:20")
     def enter(self):
         self.sell(self.get_atm("CE"), lots=1)
-
-    @at("10:00")
-    def wait(self):
-        while not Path("{go}").exists():  # bestbt: ok
-            nap(0.01)
 
     @at("15:15")
     def leave(self):
         self.exit_all()
 """
-TELLS = """\
-def tell():
-    while not waiting.done.wait(0.1): pass
+LET_GO = """\
+import threading, time
+from pathlib import Path
+
+def go():
+    while not Path("{go}").exists():
+        time.sleep(0.05)
+    patient.pace = None
+    while not patient.done.wait(0.1):
+        pass
     Path("{over}").touch()
-threading.Thread(target=tell, daemon=True).start()
+
+patient.pace = 10
+patient.resume()
+threading.Thread(target=go, daemon=True).start()
 """
 QUICK = """\
 %%backtest NIFTY --to 2024-01-05 --as quick
@@ -78,7 +83,6 @@ def again(lab: Lab, browser: Browser) -> Iterator[Lab]:
 
 def state(view: Locator) -> Locator:
     return view.locator(".bt-state")
-
 
 
 def goes_on(view: Locator) -> None:
@@ -128,8 +132,7 @@ def test_a_run_that_ended_while_the_tab_was_closed_is_shown_ended(
     lab: Lab, again: Lab, tmp_path: Path
 ) -> None:
     go, over = tmp_path / "go", tmp_path / "over"
-    imports = LOADED + "\nimport threading\nfrom pathlib import Path\nfrom time import sleep as nap"
-    lab.open_notebook([imports, WAITS.format(go=go), TELLS.format(over=over)])
+    lab.open_notebook([LOADED, PATIENT, LET_GO.format(go=go, over=over)])
     lab.run_all()
     expect(state(lab.page.locator(".bt-view"))).to_have_text("Running")
     lab.save()
@@ -164,7 +167,8 @@ def test_a_restarted_kernel_is_told_and_the_cell_runs_again(lab: Lab) -> None:
     lab.wait_idle()
     said = view.evaluate("view => getComputedStyle(view, '::before').content")
     assert "run the cell again" in said
-    expect(view.locator(".bt-transport")).not_to_be_visible()
+    for false_now in (".bt-transport", ".bt-status"):
+        expect(view.locator(false_now)).not_to_be_visible()
     view.scroll_into_view_if_needed()
     lab.screenshot("kernel-restarted")
 

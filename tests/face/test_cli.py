@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+import pty
 import re
 import shutil
+import signal
+import struct
 import subprocess
 import sys
+import termios
 import tomllib
 from pathlib import Path
 
@@ -351,3 +356,90 @@ def test_a_wheel_carries_the_tutorials_to_where_lab_looks() -> None:
     assert project["tool"]["hatch"]["build"]["targets"]["wheel"]["force-include"] == {
         "notebooks": "bestbt/tutorials"
     }
+
+
+BUSY = """
+from bestbt import Strategy
+
+class Busy(Strategy):
+    def on_bar(self):
+        for _ in range(100_000):
+            pass
+"""
+
+
+def interrupted(terminal: Terminal, *words: str, seen: str) -> tuple[int, str]:
+    """Press Ctrl-C once the bar reads so; return the code and what is left to be read."""
+    mine, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("4H", 24, 140, 0, 0))
+    process = subprocess.Popen(
+        [sys.executable, "-m", "bestbt.cli", *words],
+        cwd=terminal.folder,
+        env={**os.environ, "BESTBT_STORE": str(terminal.store), "PYTHONPATH": str(ROOT)},
+        stdout=theirs,
+        stderr=theirs,
+        start_new_session=True,
+    )
+    os.close(theirs)
+    shown = ""
+    while True:
+        try:
+            shown += os.read(mine, 4096).decode("utf-8", "replace")
+        except OSError:  # nobody writes any more
+            break
+        if seen and re.search(seen, shown):
+            process.send_signal(signal.SIGINT)
+            seen = ""
+    os.close(mine)
+    code = process.wait(60)
+    assert not seen, shown
+    return code, shown
+
+
+def left(shown: str) -> list[str]:
+    """What a terminal still shows: a bar is written over, and blank in the end."""
+    lines = []
+    for line in shown.replace("\r\n", "\n").split("\n"):
+        screen = ""
+        for part in line.split("\r"):
+            screen = part + screen[len(part) :]
+        lines.append(screen.strip())
+    return [line for line in lines if line]
+
+
+BAR = r"\d+%\|.*\| \d+/\d+ \[\d\d:\d\d<.*"  # percent, done and total, time left
+
+
+def test_ctrl_c_ends_a_demo_and_nothing_is_stored(empty: Terminal) -> None:
+    code, shown = interrupted(empty, "demo", seen=BAR + " expiries")
+    assert code == 130, shown
+    assert left(shown) == [
+        "bestbt: interrupted: nothing of the synthetic market is stored; make it again."
+    ]
+    assert "The store is empty" in fine(empty("coverage"))
+
+
+def test_ctrl_c_ends_an_import_and_nothing_is_stored(empty: Terminal, store: Store) -> None:
+    store.export("NIFTY", empty.folder / "nifty.parquet")
+    code, shown = interrupted(empty, "import", "nifty.parquet", seen=BAR + " contracts")
+    assert code == 130, shown
+    assert left(shown) == [
+        "bestbt: interrupted: nothing of nifty.parquet is stored; import it again."
+    ]
+    assert "The store is empty" in fine(empty("coverage"))
+    assert "NIFTY" in fine(empty("import", "nifty.parquet"))
+
+
+@pytest.mark.parametrize("save", [False, True], ids=["not saved", "saved"])
+def test_ctrl_c_ends_a_run(loaded: Terminal, save: bool) -> None:
+    file = loaded.write("busy.py", BUSY)
+    words = ["run", file, "NIFTY", *(["--save", "mine"] if save else [])]
+    code, shown = interrupted(loaded, *words, seen=BAR + " bars")
+    assert code == 130, shown
+    checked, line = left(shown)
+    assert checked == "busy.py: nothing to mend."
+    kept = "up to there it is saved as run 1" if save else "nothing of it is kept"
+    assert re.fullmatch(
+        rf"bestbt: interrupted: the run was ended at 2024-01-\d\d \d\d:\d\d; {kept}\.", line
+    )
+    assert ("mine" in fine(loaded("runs"))) == save

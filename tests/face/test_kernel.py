@@ -6,6 +6,7 @@ Latencies are measured and told (`pytest -rP`), not judged: a slow machine fails
 from __future__ import annotations
 
 import os
+import re
 import statistics
 import sys
 from collections.abc import Callable, Iterator
@@ -322,3 +323,62 @@ def test_a_bug_reads_the_lines_of_the_cell(page: FrontEnd) -> None:
     assert f"> {line}" in reply.text
     assert "site-packages" not in reply.text
     assert "bestbt/" not in reply.text
+
+
+INTERRUPT = """
+import os, signal, sys, threading, time
+from bestbt.store.writer import Importing
+
+def interrupt():
+    "As soon as the cell writes its third contract: press the kernel's stop button."
+    main, seen, calls = threading.main_thread().ident, None, 0
+    while calls < 3:
+        frame = sys._current_frames()[main]
+        while frame is not None and frame.f_code is not Importing.write.__code__:
+            frame = frame.f_back
+        if frame is not None and frame is not seen:
+            seen, calls = frame, calls + 1
+    pressed.append(time.time())
+    os.kill(os.getpid(), signal.SIGINT)
+
+pressed = []
+threading.Thread(target=interrupt, daemon=True).start()
+"""
+
+
+def bars(page: FrontEnd) -> list[str]:
+    """What the bars of this page have said beside themselves."""
+    return [v for w in page.widgets.values() if isinstance(v := w.get("value"), str)]
+
+
+def test_an_interrupt_ends_a_demo_and_says_what_is_kept(
+    page: FrontEnd, latency: Callable[..., None]
+) -> None:
+    page.run(INTERRUPT)
+    reply = page.run("%bestbt demo BANKNIFTY")
+    assert reply.status == "error"
+    assert reply.text == ("Interrupted: nothing of the synthetic market is stored; make it again.")
+    latency("stop button until a demo has ended", [page.ask("time.time() - pressed[-1]")])
+    assert page.ask("'BANKNIFTY' in str(__import__('bestbt').Store.open().coverage())") is False
+
+
+def test_an_interrupt_ends_an_import_and_says_what_is_kept(
+    page: FrontEnd, latency: Callable[..., None]
+) -> None:
+    page.run("import bestbt; bestbt.Store.open().export('NIFTY', 'nifty.parquet', progress=False)")
+    page.run("%bestbt store imported.sqlite")
+    page.run(INTERRUPT)
+    reply = page.run("%bestbt import nifty.parquet")
+    page.run("ended = time.time()")
+    assert (reply.status, reply.text) == (
+        "error",
+        "Interrupted: nothing of nifty.parquet is stored; import it again.",
+    )
+    latency("stop button until an import has ended", [page.ask("ended - pressed[-1]")])
+    assert page.ask("bestbt.Store.open('imported.sqlite').is_empty") is True
+    again = page.run("%bestbt import nifty.parquet")
+    assert again.status == "ok", again.text
+    assert any("%" in said for said in bars(page))
+    rate = r"\d+/\d+.*\[\d\d:\d\d.*contracts/s"  # after the percent: done, time left and rate
+    assert any(re.search(rate, said) for said in bars(page)), bars(page)[-12:]
+    page.run("%bestbt store default")

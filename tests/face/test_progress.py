@@ -67,7 +67,10 @@ def test_a_bar_is_gone_before_an_error_is_told() -> None:
 
 
 def test_what_is_no_terminal_gets_no_bar() -> None:
-    with redirect_stderr(io.StringIO()) as log, progress_bar("synthetic market", " expiries") as tell:
+    with (
+        redirect_stderr(io.StringIO()) as log,
+        progress_bar("synthetic market", " expiries") as tell,
+    ):
         tell(1, 4, "2024-01-04")
     assert log.getvalue() == ""
 

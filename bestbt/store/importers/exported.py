@@ -167,7 +167,9 @@ def read(
         for day, raw, terms in said["settlements"]
     ]
     report.rows += len(closes) + len(settlements)
-    return Exported(_groups(source), closes, settlements, bool(said["synthetic"]), report, contracts)
+    return Exported(
+        _groups(source), closes, settlements, bool(said["synthetic"]), report, contracts
+    )
 
 
 def _contracts_named(file: pa.parquet.ParquetFile) -> int:
