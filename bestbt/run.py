@@ -779,7 +779,8 @@ class Run:
         drawn, before = np.full(bars, np.nan), prices.first - self.first_bar
         have = prices.close[max(-before, 0) : max(bars - before, 0)]
         drawn[max(before, 0) : max(before, 0) + len(have)] = have
-        times, pnl = pd.DatetimeIndex(equity.index), equity.to_numpy(np.float64) - np.float64(self.capital)
+        times = pd.DatetimeIndex(equity.index)
+        pnl = equity.to_numpy(np.float64) - np.float64(self.capital)
         shown = picture(self.symbol, times, drawn, pnl, self.currency)
         failed = "" if self.failure is None else f"<pre>{escape(self.failure)}</pre>"
         return shown + failed + report_summary.summary_html(self.result, self.title, options)

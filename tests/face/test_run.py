@@ -381,3 +381,17 @@ def test_the_chain_of_a_paused_run_is_that_of_its_bar(store: Store) -> None:
     backtest.back()
     with pytest.raises(StaleHandle):
         _ = chain.atm
+
+
+def test_a_still_picture_has_what_the_summary_says(plain: Run) -> None:
+    told = plain.still()
+    assert "data:image/svg+xml" in told
+    assert f"<caption>{plain.title}</caption>" in told
+    assert "<th>Final equity</th>" in told
+    assert "<script" not in told
+    assert told == plain.still()  # the same for the same run
+
+
+def test_a_run_that_stands_before_its_first_bar_has_a_still_picture(store: Store) -> None:
+    fresh = Backtest(Once, store, "NIFTY", start=DAY, end=DAY)
+    assert "paused: what is booked so far" in fresh._run.still()

@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from bestbt.errors import ImportRefused, UsageError
+from bestbt.errors import ImportRefused, Interrupted, UsageError
 from bestbt.store.store import Store
 
 BARS = "date,time,open,high,low,close\n20240605,09:15,22000,22010,21990,22005\n"
@@ -134,3 +134,19 @@ def test_daily_candles_of_a_frame_with_the_month_first(store: Store) -> None:
     assert (report.stored, report.quarantined) == (1, {"unreadable-time": 1})
     found = store.prices("NIFTY", bar="1d").index
     assert [str(day.date()) for day in found] == ["2024-06-12", "2024-06-13", "2024-12-06"]
+
+
+def test_an_interrupted_folder_goes_on_where_it_was(store: Store, tmp_path: Path) -> None:
+    names = [f"{n}.csv" for n in range(3)]
+    for n, name in enumerate(names):
+        put(tmp_path, BARS.replace("09:15", f"09:1{n + 5}"), name)
+
+    def interrupt(done: int, total: int, newest: str) -> None:
+        if newest.endswith(names[2]):
+            raise KeyboardInterrupt
+
+    with pytest.raises(Interrupted, match=r"2 of 3 files of .* are stored"):
+        store.import_file(tmp_path, symbol="NIFTY", bar="1min", progress=interrupt)
+    assert len(store.prices("NIFTY")) == 2
+    assert store.import_file(tmp_path, symbol="NIFTY", bar="1min", progress=False).stored == 1
+    assert len(store.prices("NIFTY")) == 3
