@@ -39,6 +39,7 @@ class _Question:
 
     def __init__(self, look: Callable[[Simulation], Any]) -> None:
         self.look = look
+        self.asked = False  # of the engine's thread
         self.answered = threading.Event()
         self.answer: Any = None
         self.error: Exception | None = None
@@ -61,6 +62,8 @@ class Player:
         Set once the run is finished, stopped or failed.
     error : BaseException or None
         What the strategy raised.
+    refused : UsageError or None
+        Why it came to rest where a breakpoint could not be read.
     moving : callable
         Called whenever the simulation begins to be moved, and at its end; it returns at once.
     """
@@ -69,6 +72,7 @@ class Player:
         self.simulation = simulation
         self.state: State = "paused"
         self.error: BaseException | None = None
+        self.refused: UsageError | None = None
         self.moving: Callable[[], object] = lambda: None
         self.done = threading.Event()
         self._idle = threading.Event()  # set while nobody moves the simulation
@@ -95,6 +99,8 @@ class Player:
         self._play()
         if self.error is not None:
             raise self.error
+        if self.refused is not None:
+            raise self.refused
 
     def pause(self) -> None:
         """Stop after the bar being played."""
@@ -112,7 +118,9 @@ class Player:
         if bars is not None and not (isinstance(bars, int | float) and bars > 0):
             raise UsageError(f"pace={bars!r}: bars a second, above zero; None is full speed.")
         self._pace, self._due = bars, 0.0
-        self._interrupt()
+        with self._guard:
+            if self._playing:
+                self._interrupt()
 
     def read(self, look: Callable[[Simulation], T], timeout: float = 1.0) -> T | None:
         """Return what *look* reads of the simulation while it stands between two bars.
@@ -131,19 +139,19 @@ class Player:
                     self._held.release()
                 break
             with self._guard:
-                if self._playing and question not in self._questions:
+                if self._playing and not question.asked:
+                    question.asked = True
                     self._questions.append(question)
                     self._interrupt()
             left = until - time.monotonic()
             if left <= 0:
                 break
             question.answered.wait(min(left, 0.01))
+        with self._guard:
+            if question in self._questions:
+                self._questions.remove(question)
         if not question.answered.is_set():
-            with self._guard:
-                if question in self._questions:
-                    self._questions.remove(question)
-            if not question.answered.is_set():
-                return None
+            return None
         if question.error is not None:
             raise question.error
         answer: T = question.answer
@@ -178,7 +186,7 @@ class Player:
                 return
             self._stopping = True
             self._interrupt()
-            if not self._playing:
+            if not self._playing and self._idle.is_set():
                 self._end("stopped")
                 return
         threading.Thread(target=self._break_off, name="bt-stop", daemon=True).start()
@@ -227,27 +235,44 @@ class Player:
             failure, self.error, self._stopping = self.error, None, False
             self._idle.clear()
             self.simulation.resume()
-        self._held.acquire()  # only a reader may have it, for a moment
+        was, stood = self.state, (self.simulation.desk, self.simulation.bar)
+        held = False
         try:
+            held = self._held.acquire()  # only a reader may have it, for a moment
+            if threading.current_thread() is not threading.main_thread():
+                with self._guard:
+                    self._thread = threading.get_ident()  # a stop breaks it off, too
             self.moving()
             yield self.simulation
+        except _Stopped:
+            pass
         except BaseException as error:
             if self.simulation.failed:  # anew, or it could not be moved because it had
                 self.error = failure or error
             raise
         finally:
-            self._held.release()
-            with self._guard:
-                self._idle.set()
-                if self._stopping:
-                    self._end("stopped")
-                elif self.error is not None:
-                    self._end("failed")
-                elif self.simulation.finished:
-                    self._end("finished")
-                elif self.done.is_set():  # rewound
-                    self.state = "paused"
-                    self.done.clear()
+            moved = stood != (self.simulation.desk, self.simulation.bar)
+            try:
+                self._let_go(held, was, moved)
+            except _Stopped:  # it struck late
+                self._let_go(False, was, moved)
+
+    def _let_go(self, held: bool, was: State, moved: bool) -> None:
+        """Say how a move by hand has left the run."""
+        with self._guard:  # from here on nothing is broken off
+            self._thread = None
+            if held:
+                self._held.release()
+            self._idle.set()
+            if self._stopping or (was == "stopped" and not moved):
+                self._end("stopped")
+            elif self.error is not None:
+                self._end("failed")
+            elif self.simulation.finished:
+                self._end("finished")
+            elif self.done.is_set():  # rewound
+                self.state = "paused"
+                self.done.clear()
 
     def _begin(self) -> None:
         with self._guard:
@@ -259,6 +284,8 @@ class Player:
 
     def _take(self) -> None:
         self.simulation.resume()
+        self.simulation.arrived = False
+        self.refused = None
         self._pausing = False
         self._playing = True
         self.state = "running"
@@ -293,7 +320,12 @@ class Player:
         except _Stopped:
             raise
         except BaseException as error:
-            self.error = error
+            if isinstance(error, UsageError) and not self.simulation.failed:
+                # A breakpoint that cannot be read: no bar is half played.
+                self.refused, self._pausing = error, True
+                self.simulation.met = str(error)
+            else:
+                self.error = error
 
     def _paced(self, pace: float) -> bool:
         """Wait for the next bar's time and play it; False when there is something else to do."""
@@ -323,7 +355,8 @@ class Player:
             simulation = self.simulation
             over = self._stopping or self.error is not None or simulation.finished
             if not over and not self._pausing and not simulation.arrived:
-                simulation.resume()
+                if not self._questions:  # one that came since is answered first
+                    simulation.resume()
                 return False
             if self._since is not None:
                 self._seconds += time.monotonic() - self._since

@@ -409,6 +409,8 @@ class Backtest(ByHand):
                 at = done.bar
                 lines.append(f"{name}.run_to({str(self._after(at).replace(tzinfo=None))!r})")
             lines.append(f"{name}.{done.call}")
+        if any("datetime." in line for line in lines):
+            lines.insert(0, "import datetime")
         return "\n".join(lines)
 
     def without(self, *numbers: int) -> Run:
@@ -520,6 +522,8 @@ class Run:
         self._stored(timeout)
         if self._player.error is not None:
             raise self._player.error
+        if self._player.refused is not None:
+            raise self._player.refused
         return self
 
     def pause(self) -> None:

@@ -60,7 +60,7 @@ def check_event(event: Any, strategy: Strategy) -> str:
             "such as 'today_pnl < -2000'."
         )
     if line := _LINE.fullmatch(event):
-        LineWatch(int(line[1]), strategy).close()
+        LineWatch({int(line[1])}, strategy).close()
     elif event not in EVENTS:
         read = [n for n in ast.walk(_parsed(event)) if isinstance(n, ast.Name)]
         own = {n.id for n in read if not isinstance(n.ctx, ast.Load)} | {"self", "pnl"}
@@ -76,13 +76,33 @@ def check_event(event: Any, strategy: Strategy) -> str:
     return event
 
 
-def watch(event: str, feeder: PriceFeeder) -> Watch:
-    """Return what says, asked after each bar from now on, whether an event has happened in it."""
-    if line := _LINE.fullmatch(event):
-        return LineWatch(int(line[1]), feeder.strategy)
-    if event not in EVENTS:
-        return _Condition(event, feeder)
-    return _Happening(event, feeder)
+def watch(events: Sequence[str], feeder: PriceFeeder) -> dict[str, Watch]:
+    """Return what says of each event, asked after each bar from now on, whether it has happened."""
+    found: dict[str, Watch] = {}
+    numbers = {event: int(line[1]) for event in events if (line := _LINE.fullmatch(event))}
+    for event in events:
+        if event in EVENTS:
+            found[event] = _Happening(event, feeder)
+        elif event not in numbers:
+            found[event] = _Condition(event, feeder)
+    if numbers:  # last: it is the only one that must be closed
+        lines = LineWatch(set(numbers.values()), feeder.strategy)
+        found |= {event: _Line(lines, number) for event, number in numbers.items()}
+    return found
+
+
+class _Line:
+    """A line of the strategy; all that are asked for share one watch."""
+
+    def __init__(self, lines: LineWatch, number: int) -> None:
+        self._lines, self._number = lines, number
+
+    def __call__(self) -> bool:
+        return self._lines.took(self._number)
+
+    def close(self) -> None:
+        """Watch no longer."""
+        self._lines.close()
 
 
 class _Happening:

@@ -138,7 +138,11 @@ class PriceFeeder:
         desk, grid = self.desk, self.desk.grid
         session = grid.session(bar)
         self._session_last = grid.lasts[session]
+        before = desk.today
         desk.open_session(session)
+        if self.closed:  # here, not at the close: one who looks then sees the day that was
+            for period in _ended(before, desk.today):
+                desk.portfolio.base[period] = self.closed[-1][1]
         self._missed = self.clearing.missed_expiry()
         desk.end_blocks(settled=not self._missed)
         if desk.lots.changing:
@@ -192,9 +196,6 @@ class PriceFeeder:
         if bar == self.last:
             self._end_run()
             return
-        tomorrow = desk.grid.day(bar + 1)
-        for period in _ended(today, tomorrow):
-            portfolio.base[period] = equity
 
     def _end_run(self) -> None:
         """Let the strategy look back; what it orders now could never trade."""

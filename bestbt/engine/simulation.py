@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from bestbt.engine.by_hand import ByHand, perform
 from bestbt.engine.costing import Cost
 from bestbt.engine.desk import Desk
-from bestbt.engine.events import EVENTS, Watch, check_event, watch
+from bestbt.engine.events import EVENTS, check_event, watch
 from bestbt.engine.feeder import PriceFeeder
 from bestbt.engine.grid import Clock, utc_ns
 from bestbt.engine.matching import MatchRules, Slippage
@@ -41,7 +41,7 @@ class Intervention(NamedTuple):
     def call(self) -> str:
         """As Python, to be written behind the name of a backtest and a dot."""
         given = [repr(a) for a in self.args]
-        while given and given[-1] == "None":
+        while given and given[-1] == "None" and not self.verb.startswith("set_"):
             given.pop()
         said = {k: v for k, v in self.terms.items() if v not in (None, "", False)}
         given += [f"{name}={value!r}" for name, value in said.items()]
@@ -150,6 +150,7 @@ class Simulation(ByHand):
         for remark in desk.feed.remarks:
             desk.note("data", remark)
         self._applied = 0
+        self.met, self.arrived = "", False
         self.failed = True  # until it stands before its first bar
         strategy.init()
         self.failed = False
@@ -333,6 +334,7 @@ class Simulation(ByHand):
     def _go(self, horizon: Ordinal, replaying: bool = False) -> None:
         """Play up to a bar, or to a pause; a replay is played through."""
         desk, feeder = self.desk, self.feeder
+        self.met = ""
         if self.failed:
             raise UsageError("The strategy raised in the middle of a bar; rewind, or start anew.")
         try:
@@ -357,19 +359,17 @@ class Simulation(ByHand):
         if not events:
             self._go(horizon)
             return
-        watches: list[tuple[str, Watch]] = []
+        watches = watch(events, self.feeder)
         try:
-            for event in events:
-                watches.append((event, watch(event, self.feeder)))
             while self.bar < horizon and not self.finished and not self._pausing:
                 self._go(self.bar + 1)
                 # All are asked: each keeps what it has seen.
-                happened = [event for event, has in watches if has()]
+                happened = [event for event, has in watches.items() if has()]
                 if happened:
                     self.met = happened[0]
                     break
         finally:
-            for _, has in watches:
+            for has in watches.values():
                 has.close()
 
     def _bar_at(self, target: str | date) -> Ordinal:

@@ -104,11 +104,18 @@ class Header:
             f'<div class="bt-bar bt-{state}"><i style="width:{share:.2%}"></i>'
             f"<span>{share:.0%}</span></div>"
         )
+        self._show_pace(self._run.pace or _FULL)
         self._pause.icon = "pause" if state == "running" else "play"
         self._pause.disabled = state not in ("running", "paused")
         self._stop.disabled = state not in ("running", "paused")
         for mover in self._movers[2:]:
             mover.disabled = state not in ("running", "paused")
+
+    def _show_pace(self, pace: float) -> None:
+        """Show a pace that was set in code, too."""
+        if pace not in [known for _, known in self._pace.options]:
+            self._pace.options = (*PACES, (f"{pace:g} bars/s", pace))
+        self._pace.value = pace
 
     def tell(self, text: str, problem: str = "") -> None:
         """Write the status line; *problem* is one of the view, of a click, or of saving the run."""

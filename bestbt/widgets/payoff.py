@@ -48,7 +48,9 @@ def payoff(scene: Scene) -> Payoff | None:
     options = [h for h in held if h.right is not None]
     nearest = min(options, key=lambda h: h.years, default=None)
     strikes = [h.strike for h in options if h.strike is not None]
-    reach = max([_REACH * scene.spot, *(1.5 * abs(k - scene.spot) for k in strikes)])
+    paid = sum(h.entry for h in options)  # breakevens lie about that far from the strikes
+    reach = max([_REACH * scene.spot, *(1.5 * (abs(k - scene.spot) + paid) for k in strikes)])
+    reach = min(reach, 0.95 * scene.spot)
     grid = np.linspace(scene.spot - reach, scene.spot + reach, _POINTS)
     spot = np.unique(np.concatenate((grid, np.asarray([*strikes, scene.spot]))))
     at_expiry, now = (
@@ -90,4 +92,5 @@ def _worth(held: Held, spot: Floats, here: Price, years: float) -> Floats:
     if left <= 0:
         over = spot - held.strike if held.right == "CE" else held.strike - spot
         return np.maximum(over, 0.0)
-    return black76(held.forward + spot - here, held.strike, left, held.iv, held.right)
+    forward = np.maximum(held.forward + spot - here, 0.01 * here)
+    return black76(forward, held.strike, left, held.iv, held.right)

@@ -130,7 +130,7 @@ class RunView(widgets.VBox):  # type: ignore[misc]
 
     def close(self) -> None:
         """Take the view away; its threads end. The run goes on."""
-        if not hasattr(self, "_publisher"):
+        if not hasattr(self, "_charts"):
             return  # refused before it was made; Python closes it all the same
         self._hand.close()
         self._publisher.close()
@@ -258,7 +258,7 @@ class RunView(widgets.VBox):  # type: ignore[misc]
             if held is not None:
                 hand.do(lambda bt: (bt.buy if held.qty > 0 else bt.sell)(name, 1, tag=held.tag))
         elif action == "roll":
-            hand.do(lambda bt: bt.roll(name))
+            hand.do(lambda bt: bt.roll(name, _target(value)))
         elif action == "stop":
             level = float(value) if _is_number(value) else value or None
             hand.do(lambda bt: bt.set_sl(name, level))
@@ -290,7 +290,10 @@ class RunView(widgets.VBox):  # type: ignore[misc]
         self._hand.go_to(first)
 
     def _to_fill(self, row: int) -> None:
-        self._to_time(self._run.fills, row)
+        fills = self._run.fills
+        if row < len(fills):  # its time is that at which its bar begins
+            times = pd.DatetimeIndex(fills["time"].iloc[[len(fills) - 1 - row]])
+            self._hand.go_to(int(ordinals(self._run.grid, times)[0]))
 
     def _to_order(self, row: int) -> None:
         self._to_time(self._run.orders, row)
@@ -299,11 +302,11 @@ class RunView(widgets.VBox):  # type: ignore[misc]
         self._to_time(self._run.log, row)
 
     def _to_time(self, table: pd.DataFrame, row: int) -> None:
-        """Go to the bar of a row of a table that is shown newest first."""
+        """Go to the newest bar that had closed at the time of a row; the newest row is first."""
         if row < len(table):
             time = table["time"].iloc[len(table) - 1 - row]
-            at = int(ordinals(self._run.grid, pd.DatetimeIndex([time]))[0])
-            self._hand.go_to(min(at, self._run.last_bar))
+            at = self._run.grid.closed_by(time.as_unit("ns").value)
+            self._hand.go_to(max(at, self._run.first_bar))
 
     # What is drawn
 
@@ -472,6 +475,14 @@ def _row(left: widgets.Widget, right: widgets.Widget, name: str) -> widgets.HBox
     row.add_class(name)
     row.add_class("bt-row")
     return row
+
+
+def _target(text: str) -> date | str | None:
+    """Read where a position is rolled to: a day, a rule or a contract; None: the next expiry."""
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        return text or None
 
 
 def _is_number(text: str) -> bool:

@@ -205,6 +205,10 @@ def test_a_position_is_stopped_rolled_and_left_from_its_row(cockpit: Cockpit) ->
     row.locator("input").press("Enter")
     expect(row.locator(".bt-edit")).to_have_text("400.00")
     row.locator(".bt-roll").click()
+    row.locator("input").press("Escape")
+    row.locator(".bt-roll").click()
+    row.locator("input").fill("2024-01-11")
+    row.locator("input").press("Enter")
     it.press("]")  # at the first bar in which both contracts trade
     it.tab("Fills")
     fills = it.rows(".bt-tab-panes .bt-table:visible")

@@ -840,3 +840,125 @@ def test_what_would_have_been_without_the_hand(stage: Stage, whole: Run) -> None
     backtest.undo(0)
     backtest.undo(0)
     assert backtest._run.hash == whole.hash
+
+
+def test_play_after_a_paced_run_came_to_rest_is_not_lost(stage: Stage) -> None:
+    backtest = stage.straddle()
+    run = backtest._run
+    run.pace = 5.0
+    run.resume(3)
+    assert backtest.player.wait(LONG)
+    assert run.progress.bar == 4
+    run.resume(5)
+    backtest.read(lambda simulation: None)  # as a view does at once
+    assert backtest.player.wait(LONG)
+    assert run.progress.bar == 6
+
+
+def test_what_is_read_is_read_once(stage: Stage, whole: Run) -> None:
+    backtest = stage.straddle()
+    looks: list[int] = []
+    gate = threading.Event()
+
+    def slow(simulation: Any) -> None:
+        looks.append(simulation.bar)
+        gate.wait(0.05)
+
+    run = backtest.start()
+    asked = 0
+    while not run.done.is_set() and asked < 20:
+        backtest.read(slow, timeout=LONG)
+        asked += 1
+    assert run.wait(LONG).hash == whole.hash
+    assert len(looks) == asked
+
+
+def test_a_breakpoint_that_cannot_be_read_brings_to_rest_and_says_why(
+    stage: Stage, whole: Run
+) -> None:
+    backtest = stage.straddle()
+    run = backtest._run
+    backtest.break_at("1 / (bar - 30) > 99")
+    run.resume()
+    with pytest.raises(UsageError, match=r"condition .* at 2024-01-01 09:46: division by zero"):
+        run.wait(LONG)
+    assert run.state == "paused"
+    assert "division by zero" in backtest.simulation.met
+    backtest.breakpoints.clear()
+    run.resume()
+    assert run.wait(LONG).hash == whole.hash
+
+
+def test_several_lines_are_watched_at_once(stage: Stage) -> None:
+    backtest = stage.straddle()
+    enter, leave = (
+        getattr(ShortStraddle, name).__code__.co_firstlineno + 2 for name in ("enter", "leave")
+    )
+    for line in (enter, leave):
+        backtest.break_at(f"line {line}")
+    run = backtest._run
+    met = []
+    for _ in range(3):
+        run.resume()
+        assert backtest.player.wait(LONG)
+        met.append((f"{run.progress.time:%d %H:%M}", backtest.simulation.met))
+    told = f"line {enter}", f"line {leave}"
+    assert met == [("01 09:20", told[0]), ("01 15:15", told[1]), ("02 09:20", told[0])]
+
+
+def test_a_refused_rewind_leaves_a_stopped_run_stopped(stage: Stage) -> None:
+    backtest = stage.straddle()
+    run = backtest.step(500)
+    run.stop()
+    with pytest.raises(UsageError, match="one bar or more"):
+        backtest.back(0)
+    assert (run.state, run.done.is_set()) == ("stopped", True)
+
+
+def test_a_hook_that_hangs_in_a_hand_of_its_own_is_broken_off(stage: Stage) -> None:
+    backtest = stage.hanging(lambda: [None for _ in iter(int, 1)])
+    run = backtest._run
+    hand = threading.Thread(target=lambda: backtest.step(5), daemon=True)
+    hand.start()
+    assert stage.reached.wait(LONG)
+    run.stop()
+    assert run.done.wait(LONG)
+    hand.join(LONG)
+    assert not hand.is_alive()
+    assert run.state == "stopped"
+
+
+def test_at_the_close_the_days_pnl_is_that_of_the_day(stage: Stage, whole: Run) -> None:
+    backtest = stage.straddle()
+    before = 0.0
+    while not backtest.simulation.finished:
+        backtest.run_to("session")
+        scene = backtest._run.scene()
+        assert scene is not None
+        assert scene.today == pytest.approx(scene.pnl - before)
+        assert scene.today != 0.0
+        before = scene.pnl
+    assert backtest._run.hash == whole.hash
+
+
+def test_what_was_done_by_hand_is_written_so_that_it_runs(stage: Stage) -> None:
+    backtest = stage.straddle()
+    backtest.run_to("2024-01-02 11:00")
+    name = backtest._run.open_positions["symbol"].iloc[0]
+    backtest.set_sl(name, None)
+    nearest = backtest.simulation.strategy.expiries()
+    backtest.roll(name, nearest[1])
+    again = stage.straddle()
+    exec(backtest.to_python("again"), {"again": again})
+    assert again.run().hash == backtest.run().hash
+
+
+def test_a_reason_to_rest_is_gone_once_the_run_is_moved(stage: Stage) -> None:
+    backtest = stage.straddle()
+    backtest.run_to("fill")
+    assert backtest.simulation.met == "fill"
+    backtest.step(3)
+    assert backtest.simulation.met == ""
+    backtest.run_to("fill")
+    backtest.back(2)
+    assert backtest.simulation.met == ""

@@ -72,3 +72,16 @@ def test_the_premium_is_what_closing_would_cost() -> None:
     assert cost.tolist() == [50 * (90 - 9), 50 * (80 - 8), 50 * (70 - 7)]
     future = held(22_000, None, 50)._replace(strike=None, iv=math.nan)
     assert premium(scene(future), table.__getitem__) is None
+
+
+def test_breakevens_far_from_the_spot_are_in_reach() -> None:
+    sold = (
+        held(22_000, right, -50, entry=3_000.0, price=3_000.0, iv=0.6) for right in ("CE", "PE")
+    )
+    found = payoff(scene(*sold))
+    assert found is not None
+    assert found.breakevens == pytest.approx((16_000, 28_000))
+    far = payoff(scene(held(39_600, "CE", 50)))
+    assert far is not None
+    assert np.isfinite(far.now).all()
+    assert (far.spot > 0).all()

@@ -17,6 +17,7 @@ function render({ model, el }) {
     if (!model.get("wanted").includes(name)) return;
     event.preventDefault();
     event.stopPropagation();
+    if (event.repeat && !name.includes("Arrow")) return; // only steps are added up
     if (name === "g") {
       view.querySelector(".bt-goto input")?.focus();
       return;

@@ -3,7 +3,7 @@
 const ACTIONS = [
   ["exit", "✕", "close this position at the next bar"],
   ["add", "+", "add a lot"],
-  ["roll", "↻", "close it and open its twin in the next expiry"],
+  ["roll", "↻", "roll it: Enter for the next expiry, or type 2024-02-01, atm, delta:0.3"],
 ];
 
 function text(el, value) {
@@ -32,34 +32,43 @@ function make(model, name, columns) {
     button.textContent = label;
     button.title = hint;
     button.className = `bt-${action}`;
-    button.addEventListener("click", () => model.send({ name, action }));
+    button.addEventListener("click", () => {
+      if (action !== "roll") return model.send({ name, action });
+      type(td, "", "next", (value) => model.send({ name, action, value }));
+    });
     td.appendChild(button);
   }
   return row;
 }
 
-function edit(model, name, cell) {
-  if (cell.querySelector("input")) return;
+// Let something be typed into a cell: Enter sends it, anything else leaves all as it was.
+function type(cell, value, hint, send) {
+  if (cell.editing_) return;
+  const kept = [...cell.childNodes];
   const input = document.createElement("input");
-  input.value = cell.textContent.replaceAll(",", "").replace("–", "");
-  cell.replaceChildren(input);
+  input.value = value;
+  input.placeholder = hint;
   cell.editing_ = true;
-  const end = (send) => {
+  cell.replaceChildren(input);
+  const end = (typed) => {
     if (!cell.editing_) return;
     cell.editing_ = false;
-    const value = input.value.trim();
-    cell.replaceChildren();
-    cell.textContent = value;
-    if (send) model.send({ name, action: "stop", value });
+    cell.replaceChildren(...kept);
+    if (typed !== null) send(typed);
   };
   input.addEventListener("keydown", (event) => {
     event.stopPropagation();
-    if (event.key === "Enter") end(true);
-    if (event.key === "Escape") end(false);
+    if (event.key === "Enter") end(input.value.trim());
+    if (event.key === "Escape") end(null);
   });
-  input.addEventListener("blur", () => end(false));
+  input.addEventListener("blur", () => end(null));
   input.focus();
   input.select();
+}
+
+function edit(model, name, cell) {
+  const shown = cell.textContent.replaceAll(",", "").replace("–", "");
+  type(cell, shown, "25%", (value) => model.send({ name, action: "stop", value }));
 }
 
 function render({ model, el }) {
