@@ -37,13 +37,14 @@ class StrategyBase(Blocking):
     day: SimpleNamespace  # yours; emptied at each session's start
     random: random.Random  # seeded: the same in every replay
     _desk: Desk
+    _drawn: list[Indicator]
 
     def _bind(self, desk: Desk, seed: int) -> None:
         self._desk = desk
         self.spot = desk.spot(desk.symbols[0])
         self.day = SimpleNamespace()
         self.random = random.Random(seed)
-        self._drawn: list[Indicator] = []
+        self._drawn = []
 
     # Now
 
