@@ -135,7 +135,8 @@ class RunView(widgets.VBox):  # type: ignore[misc]
         self._hand.close()
         self._publisher.close()
         # The library keeps every widget alive until it is closed, and with it this run's arrays.
-        for widget in _reach([self, *self._charts.movers]) - {self}:
+        unseen = [w for w in vars(self).values() if isinstance(w, widgets.Widget)]
+        for widget in _reach([self, *self._charts.movers, *unseen]) - {self}:
             widget.close()
         super().close()
 

@@ -11,6 +11,7 @@ import ipywidgets as widgets
 import numpy as np
 import pandas as pd
 import pytest
+from ipywidgets.widgets.widget import _instances as instances
 
 from bestbt.errors import ParamError
 from bestbt.widgets import view as viewing
@@ -230,6 +231,20 @@ def test_waking_a_view_that_is_awake_or_closed_changes_nothing(stage: Callable[.
     it.view.close()
     it.view.wake()
     assert it.view._publisher.step() is None
+
+
+@pytest.mark.parametrize("seen", [False, True])
+def test_closing_a_view_leaves_no_widget(stage: Callable[..., Stage], seen: bool) -> None:
+    before = set(map(id, instances.values()))
+    it = stage(sessions=2, trades=3)
+    it.later()
+    if seen:
+        for name in it.view._tabs._strip.options:
+            it.view._tabs.show(name)
+            it.later()
+    it.view.close()
+    left = [type(w).__name__ for w in instances.values() if id(w) not in before]
+    assert left == []
 
 
 def test_a_run_that_is_stopped_is_shown_as_far_as_it_went(stage: Callable[..., Stage]) -> None:
