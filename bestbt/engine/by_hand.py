@@ -13,7 +13,9 @@ from bestbt.engine.position import Position
 from bestbt.errors import OrderError
 from bestbt.units import Price
 
-__all__ = ["ByHand", "perform"]
+__all__ = ["NAMING_AN_ORDER", "ByHand", "perform"]
+
+NAMING_AN_ORDER = ("cancel_order", "modify_order")
 
 
 class ByHand(Blocking):

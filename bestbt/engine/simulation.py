@@ -12,7 +12,7 @@ from functools import partial
 from itertools import zip_longest
 from typing import Any, NamedTuple
 
-from bestbt.engine.by_hand import ByHand, perform
+from bestbt.engine.by_hand import NAMING_AN_ORDER, ByHand, perform
 from bestbt.engine.costing import Cost
 from bestbt.engine.desk import Desk
 from bestbt.engine.events import EVENTS, check_event, watch
@@ -23,7 +23,7 @@ from bestbt.engine.order import Order
 from bestbt.engine.ports import Feed, FeeModel, Market
 from bestbt.engine.result import Result
 from bestbt.engine.strategy import Strategy
-from bestbt.errors import NotRepeatable, StaleHandle, UsageError
+from bestbt.errors import NotRepeatable, OrderError, StaleHandle, UsageError
 from bestbt.units import Money, Ordinal, RawMoney, money
 
 __all__ = ["Intervention", "Simulation"]
@@ -36,6 +36,7 @@ class Intervention(NamedTuple):
     verb: str
     args: tuple[Any, ...]
     terms: dict[str, Any]
+    wish: tuple[Any, ...] = ()  # that of the order it names, whose id is another in another replay
 
     @property
     def call(self) -> str:
@@ -426,8 +427,11 @@ class Simulation(ByHand):
             raise UsageError(f"{verb}: the run has played its last bar; nothing could fill.")
         if self.failed:
             raise UsageError(f"{verb}: the strategy raised in the middle of a bar; rewind first.")
-        args = tuple(self.desk.working(verb, a).id if isinstance(a, Order) else a for a in args)
-        done = Intervention(self.bar, verb, args, terms)
+        wish: tuple[Any, ...] = ()
+        if verb in NAMING_AN_ORDER:
+            order = self.desk.working(verb, args[0])
+            args, wish = (order.id, *args[1:]), _wish(order)
+        done = Intervention(self.bar, verb, args, terms, wish)
         self._do(done)
         self.interventions.insert(self._applied, done)
         self._applied += 1
@@ -446,9 +450,21 @@ class Simulation(ByHand):
             self._applied += 1
             again = self.interventions[self._applied - 1]
             try:
+                if again.wish:
+                    again = self.interventions[self._applied - 1] = self._found_again(again)
                 self._do(again)
             except UsageError as error:  # the run has gone another way since it was recorded
                 self.desk.note("refused", f"{again.verb}: {error}")
+
+    def _found_again(self, what: Intervention) -> Intervention:
+        """Return it with the id that its order has in this replay: one undone before took one."""
+        orders, (id, *rest) = self.desk.orders, what.args
+        if id < len(orders) and _wish(orders[id]) == what.wish:
+            return what
+        for order in reversed(orders):
+            if _wish(order) == what.wish:
+                return what._replace(args=(order.id, *rest))
+        raise OrderError(f"the order that was meant, then number {id}, is not placed any more.")
 
 
 def _wish(order: Order) -> tuple[Any, ...]:

@@ -122,6 +122,40 @@ def test_what_was_done_by_hand_can_be_taken_back() -> None:
         run.undo(0)
 
 
+LIMITED = "NIFTY 2024-01-04 100 CE"
+
+
+def test_an_order_named_by_hand_is_found_again_when_one_before_it_is_taken_back() -> None:
+    run = ready().run_to(1)
+    run.sell(LIMITED, 3, type="limit", price=10_000)
+    run.buy(LIMITED, 1, type="limit", price=1)
+    first, second = run.desk.orders[-2:]
+    run.modify_order(second, price=2)
+    run.step()
+    run.cancel_order(second.id)
+    run.undo(0)
+    kept = run.desk.orders[first.id]
+    assert (kept.id, kept.qty > 0, kept.status) == (first.id, True, "cancelled")
+    assert [i.call for i in run.interventions] == [
+        f"buy('{LIMITED}', 1, type='limit', price=1)",
+        f"modify_order({first.id}, price=2)",
+        f"cancel_order({first.id})",
+    ]
+    assert not [line for line in run.desk.log if line.kind == "refused"]
+
+
+def test_an_order_named_by_hand_that_is_not_placed_any_more_is_refused() -> None:
+    run = ready().run_to(2)
+    run.sell(LIMITED, 3, type="limit", price=10_000)
+    run.buy(LIMITED, 1, type="limit", price=1)
+    run.cancel_order(run.desk.orders[-2])
+    run.undo(0)
+    assert run.desk.orders[-1].status == "working", "another order must not be hit"
+    said = [line.text for line in run.desk.log if line.kind == "refused"]
+    assert len(said) == 1
+    assert said[0].startswith("cancel_order: the order that was meant, then number ")
+
+
 class Lined(Strategy):
     """Buys on one line, in a helper."""
 
