@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from itertools import count
 
-from bestbt.errors import BestbtError
+from bestbt.errors import BestbtError, UsageError
 from bestbt.widgets.protocol import Movable, Viewable
 from bestbt.widgets.publisher import Publisher
 
@@ -51,12 +51,12 @@ class Hand:
         self._worker.close()
 
     def toggle(self) -> None:
-        """Pause, or play on to the end."""
+        """Pause at once, or play on to the end when what was asked before is done."""
         self._tell("")
         if self._run.state == "running":
             self._run.pause()
-        elif self._run.state == "paused":
-            self._run.resume()
+        else:
+            self._worker.post("play", self._play_on)
 
     def stop(self) -> None:
         """End the run."""
@@ -97,7 +97,12 @@ class Hand:
         if event[:4].isdigit() or ":" in event[:3]:
             bt.go_to(self._run.moment(event))
         else:
-            self._run.resume(event)
+            self._play_on(event)
+
+    def _play_on(self, event: str | None = None) -> None:
+        if self._run.done.is_set():
+            raise UsageError(f"The run is {self._run.state}: go back, and it plays on from there.")
+        self._run.resume(event)
 
     def _post(self, work: Callable[[Movable], object]) -> None:
         self._worker.post(f"work {next(self._numbers)}", lambda: self._act(work))

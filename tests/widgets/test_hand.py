@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from bestbt.errors import UsageError
@@ -67,14 +69,23 @@ def test_events_are_played_to_and_times_gone_to(asked: str, calls: list[str]) ->
     assert it.work() == calls
 
 
-def test_space_pauses_and_plays_at_once() -> None:
+def test_space_pauses_at_once_and_plays_when_what_was_asked_before_is_done() -> None:
     it = Stage()
     it.hand.toggle()
+    assert it.run.calls == ["pause"]
+    it.hand.back_to("fill")
     it.hand.toggle()
-    assert it.run.calls == ["pause", "resume"]
+    assert it.work() == ["pause", "back_to fill", "resume"]
+    assert it.run.state == "running"
+
+
+@pytest.mark.parametrize("ask", [Hand.toggle, lambda hand: hand.to("fill")])
+def test_a_run_that_has_ended_says_how_it_is_played_on(ask: Callable[[Hand], None]) -> None:
+    it = Stage()
     it.run.end("finished")
-    it.hand.toggle()
-    assert it.run.calls == ["pause", "resume"]
+    ask(it.hand)
+    assert it.work() == []
+    assert it.told[-1] == "The run is finished: go back, and it plays on from there."
 
 
 def test_what_is_refused_is_told_until_something_else_is_asked() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
+from functools import partial
 from html.parser import HTMLParser
 from typing import Any
 
@@ -15,6 +16,7 @@ from ipywidgets.widgets.widget import _instances as instances
 
 from bestbt.errors import ParamError
 from bestbt.widgets import view as viewing
+from bestbt.widgets.hand import Hand
 from bestbt.widgets.publisher import Pace, Publisher
 from bestbt.widgets.table import ROWS, trade_rows
 from bestbt.widgets.view import RunView
@@ -31,6 +33,7 @@ class Stage:
             return Publisher(failed, clock=lambda: self.now, spawn=lambda run: None)
 
         patch.setattr(viewing, "Publisher", publisher)
+        patch.setattr(viewing, "Hand", partial(Hand, worker=publisher))
         patch.setattr(viewing, "Pace", lambda: Pace(clock=lambda: self.now))
         self.run = FakeRun(**options)
         self.view = RunView(self.run)
@@ -131,6 +134,7 @@ def test_the_buttons_ask_the_run_at_once(stage: Callable[..., Stage]) -> None:
     assert pause.icon == "play"
     assert "Paused" in it.text
     pause.click()
+    it.view._hand._worker.step()
     stop.click()
     assert it.run.calls == ["pause", "resume", "stop"]
     it.later(0)

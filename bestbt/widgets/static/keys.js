@@ -26,7 +26,9 @@ function render({ model, el }) {
   };
   const click = (event) => {
     const typing = document.activeElement?.matches(TYPED) && view.contains(document.activeElement);
-    if (!typing && !event.target.closest(`${TYPED}, button`)) view.focus({ preventScroll: true });
+    // A button that was pressed with the mouse gives the keys back; with the keyboard it keeps them.
+    const kept = event.target.closest(event.detail === 0 ? `${TYPED}, button` : TYPED);
+    if (!typing && !kept) view.focus({ preventScroll: true });
   };
 
   // The view is in the page a moment after this.
