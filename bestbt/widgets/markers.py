@@ -1,4 +1,4 @@
-"""What is marked on the price chart: fills, and blocks.
+"""What is marked on the price chart: fills, blocks, and what was done by hand.
 
 All fills while they are few; those that matter, when not.
 """
@@ -28,6 +28,7 @@ __all__ = [
     "joined",
     "mark_blocks",
     "mark_fills",
+    "mark_hands",
     "ordinals",
     "select",
 ]
@@ -42,6 +43,7 @@ KINDS = (
     "roll",
     "settlement",
     "block",
+    "by hand",
 )
 _LISTED = 4  # fills told by one marker
 
@@ -110,6 +112,12 @@ class _Mark(NamedTuple):
 def ordinals(grid: Grid, times: pd.DatetimeIndex) -> Ordinals:
     """Return the bar in which each tz-aware time lies; -1 before the first."""
     return np.searchsorted(grid.starts, times.as_unit("ns").asi8, side="right") - 1
+
+
+def _closed(grid: Grid, times: pd.Series[Any]) -> Ordinals:
+    """Return the newest bar that has closed by each time: what a hook says is said behind it."""
+    at = pd.DatetimeIndex(times).as_unit("ns").asi8
+    return np.searchsorted(grid.ends, at, side="right") - 1
 
 
 def mark_fills(run: Viewable) -> Marked:
@@ -192,6 +200,27 @@ def mark_blocks(run: Viewable, spans: Iterable[Span]) -> Marked:
     )
 
 
+def mark_hands(run: Viewable) -> Marked:
+    """Prepare a mark at each bar after which something was done by hand."""
+    log = run.log
+    rows = log[log["kind"] == "intervention"]
+    bars = _closed(run.grid, rows["time"])
+    return _marked(
+        [
+            _Mark(
+                max(int(bar), run.first_bar),
+                "by hand",
+                True,
+                0.0,
+                float("nan"),
+                "",
+                f"{_when(time)}  By hand: {text}",
+            )
+            for bar, time, text in zip(bars, rows["time"], rows["text"], strict=True)
+        ]
+    )
+
+
 def joined(*parts: Marked) -> Marked:
     """Return several as one, in time order."""
     bar = np.concatenate([p.bar for p in parts])
@@ -225,7 +254,7 @@ def block_spans(run: Viewable) -> list[Span]:
     """Read from the log when each block was on; one that is on lasts to the day it ends on."""
     log = run.log
     rows = log[log["kind"].isin(["block", "unblock"])]
-    bars = ordinals(run.grid, pd.DatetimeIndex(rows["time"]))
+    bars = _closed(run.grid, rows["time"])
     begun: dict[int, tuple[float, str]] = {}
     spans: dict[int, Span] = {}
     for bar, kind, text, values in zip(

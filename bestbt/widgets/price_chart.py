@@ -21,6 +21,7 @@ from bestbt.widgets.markers import (
     joined,
     mark_blocks,
     mark_fills,
+    mark_hands,
     select,
 )
 from bestbt.widgets.plots import (
@@ -61,7 +62,9 @@ _SHAPES = (
     ("diamond", "#a259d9", _PAPER),
     ("square", GREY, _PAPER),
     ("rectangle", "#b58a00", _PAPER),
+    ("arrow", "#2f7fd8", _PAPER),
 )
+_NO_FILLS = [KINDS.index("block"), KINDS.index("by hand")]
 
 
 class PriceChart:
@@ -161,7 +164,8 @@ class PriceChart:
                 return False
         began = time.monotonic()
         self._spans = block_spans(self._run)
-        self._all = joined(mark_fills(self._run), mark_blocks(self._run, self._spans))
+        run, spans = self._run, self._spans
+        self._all = joined(mark_fills(run), mark_blocks(run, spans), mark_hands(run))
         self._booked = booked
         now = time.monotonic()
         self._rested = now + (now - began) * _REST
@@ -327,11 +331,11 @@ class PriceChart:
             size = 42 if many else 64
             x = np.clip(one.x, lo + side, hi - side)
             send(mark, x=x, y=y, names=np.asarray(one.text), default_size=size)
-        blocks = len(picked[KINDS.index("block")].x)
-        fills = total - int((marked.kind[_between(marked, lo, hi)] == KINDS.index("block")).sum())
+        others = np.isin(marked.kind[_between(marked, lo, hi)], _NO_FILLS)
+        fills = total - int(others.sum())
         if not fills:
             return "no fills here"
-        markers = shown - blocks
+        markers = shown - sum(len(picked[kind].x) for kind in _NO_FILLS)
         return f"{fills:,} fills" if markers == fills else f"{fills:,} fills in {markers} markers"
 
 

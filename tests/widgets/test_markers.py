@@ -15,6 +15,7 @@ from bestbt.widgets.markers import (
     joined,
     mark_blocks,
     mark_fills,
+    mark_hands,
     select,
 )
 from tests.widgets.fake_run import FakeRun
@@ -173,6 +174,16 @@ def test_a_block_is_marked_where_it_was_said() -> None:
     assert len(both.text) == len(both.symbol) == 4
 
 
+def test_what_was_done_by_hand_is_marked_at_its_bar_on_every_chart() -> None:
+    run = ended(trades=0)
+    noted(run, 10, "intervention")
+    noted(run, 11, "block", number=0)
+    ready = mark_hands(run)
+    assert (ready.bar.tolist(), [KINDS[k] for k in ready.kind]) == ([10], ["by hand"])
+    assert ready.text == ("01 Jan 09:26  By hand: intervention said",)
+    assert ready.of(lambda symbol: False).bar.tolist() == [10]
+
+
 def test_fills_are_placed_by_their_time() -> None:
     run = ended()
     ready = mark_fills(run)
@@ -181,7 +192,7 @@ def test_fills_are_placed_by_their_time() -> None:
 
 
 def noted(run: FakeRun, bar: int, kind: str, **values: object) -> None:
-    time = pd.Timestamp(run.grid.time(bar), tz="UTC").tz_convert("Asia/Kolkata")
+    time = pd.Timestamp(run.grid.end(bar), tz="UTC").tz_convert("Asia/Kolkata")
     run.noted.append((time, kind, f"{kind} said", values))
 
 

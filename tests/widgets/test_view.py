@@ -172,8 +172,8 @@ def test_a_finished_run(stage: Callable[..., Stage]) -> None:
 def test_blocks_are_shaded_and_told(stage: Callable[..., Stage]) -> None:
     it = stage(sessions=3, trades=4)
     chart = it.view._charts.price
-    for bar, kind, number in ((100, "block", 0), (150, "block", 1), (375, "unblock", 0)):
-        time = pd.Timestamp(it.run.grid.time(bar), tz="UTC").tz_convert("Asia/Kolkata")
+    for bar, kind, number in ((100, "block", 0), (150, "block", 1), (374, "unblock", 0)):
+        time = pd.Timestamp(it.run.grid.end(bar), tz="UTC").tz_convert("Asia/Kolkata")
         it.run.noted.append((time, kind, "all entries until noon: <b>3</b>", {"number": number}))
     it.run.advance(it.run.grid.n)
     it.run.end("finished")
