@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager
 from datetime import date
 from itertools import chain
 from pathlib import Path
@@ -20,7 +20,7 @@ import pandas as pd
 from sqlalchemy import Engine, select
 
 from bestbt.engine.ports import ContractSpec
-from bestbt.errors import ImportRefused, Interrupted, StoreCorrupt, StoreUnreachable, UsageError
+from bestbt.errors import ImportRefused, StoreCorrupt, StoreUnreachable, UsageError
 from bestbt.markets.india import India
 from bestbt.store import importers, quarantine
 from bestbt.store.beside import Beside
@@ -32,7 +32,7 @@ from bestbt.store.sanitise import Calendar, Sheet, local_days, sanitise
 from bestbt.store.schema import Import, Quarantine
 from bestbt.store.segments import Bars
 from bestbt.store.sheet import Units
-from bestbt.store.telling import Progress, Tell, silent, telling
+from bestbt.store.telling import Progress, Tell, saying, silent, telling
 from bestbt.store.tick_rules import TickSheet, sanitise_ticks
 from bestbt.store.ticks import Ticks
 from bestbt.store.writer import Importing, earlier_import
@@ -47,15 +47,6 @@ _FAR = 0.40  # the same, from the nearest day within a month
 
 class _Waits(Exception):
     """A file shows too little by itself; those beside it have not been looked at yet."""
-
-
-@contextmanager
-def _saying(kept: Callable[[], str]) -> Iterator[None]:
-    """Let an interrupt say what is stored; what was half done has been rolled back by then."""
-    try:
-        yield
-    except KeyboardInterrupt:
-        raise Interrupted(kept()) from None
 
 
 class How(NamedTuple):
@@ -109,7 +100,7 @@ class Intake:
         if importers.is_many(source, how.format):
             return self._each(file, how, progress)
         kept = f"nothing of {file.name} is stored; import it again."
-        with _saying(lambda: kept), telling(progress, file.name, " contracts") as tell:
+        with saying(lambda: kept), telling(progress, file.name, " contracts") as tell:
             return self._one(source, importers.Watch(source), how, tell, None, Beside(True))
 
     def frame(
@@ -170,7 +161,7 @@ class Intake:
             )
 
         telling_it = telling(progress, name, " files")
-        with _saying(kept), telling_it as tell, importers.Unpacker() as unpacker:
+        with saying(kept), telling_it as tell, importers.Unpacker() as unpacker:
             for done, part in enumerate(chain(parts, waiting)):
                 beside.complete |= done >= len(parts)
                 tell(min(done, len(parts) - 1), len(parts), part.label)

@@ -46,7 +46,7 @@ from bestbt.store.sanitise import Calendar, local_days, sanitise
 from bestbt.store.schema import KINDS, Import
 from bestbt.store.segments import Bars
 from bestbt.store.slabs import Slabs
-from bestbt.store.telling import Progress, telling
+from bestbt.store.telling import Progress, saying, telling
 from bestbt.store.ticks import Ticks
 from bestbt.store.verifying import Verified, verify
 from bestbt.store.versions import look, make
@@ -648,7 +648,8 @@ class Store:
         last = _day(end) if end is not None else max(b for _, b in outer)
         step = None if bar is None else duration(bar)
         file = Path(path).expanduser()
-        with telling(progress, file.name, " contracts") as tell:
+        kept = f"{file} is as it was; export it again."
+        with saying(lambda: kept), telling(progress, file.name, " contracts") as tell:
             return write_export(self._reader, contracts, file, first, last, step, _bar, tell)
 
     def forget(
@@ -874,7 +875,8 @@ class Store:
         try:
             make(target)
             look(target, to_fill=True)
-            with telling(progress, "copy", " rows") as tell:
+            kept = "what arrived stays; copy again, and it goes on."
+            with saying(lambda: kept), telling(progress, "copy", " rows") as tell:
                 return copy(self.engine, target, tell)
         finally:
             target.dispose()
@@ -900,7 +902,8 @@ class Store:
         UsageError
             On a file; beside another process that mirrors; over tables of somebody else.
         """
-        with telling(progress, "mirror", " segments") as tell:
+        kept = "what was written stays; mirror again, and it goes on."
+        with saying(lambda: kept), telling(progress, "mirror", " segments") as tell:
             return mirror(self.engine, self._calendar, tell)
 
     def drop_mirror(self) -> bool:

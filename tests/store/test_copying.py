@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import event, select, text, update
 
 from bestbt.engine.ports import AssetType, ContractSpec
-from bestbt.errors import StoreCorrupt, UsageError
+from bestbt.errors import Interrupted, StoreCorrupt, UsageError
 from bestbt.store import copying
 from bestbt.store.dialects import connect, locate
 from bestbt.store.run_writer import pack_curve
@@ -135,6 +135,15 @@ def test_a_copy_that_was_broken_off_goes_on(
     moved = Store.open(other)
     assert content(moved) == content(full)
     moved.close()
+
+
+def test_a_copy_that_is_interrupted_says_that_it_goes_on(full: Store, other: str) -> None:
+    def interrupt(done: int, total: int, text: str) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(Interrupted, match=r"what arrived stays; copy again, and it goes on"):
+        full.copy_to(other, progress=interrupt)
+    full.copy_to(other, progress=False)
 
 
 def test_a_copy_begins_anew_when_its_source_has_changed(full: Store, other: str) -> None:

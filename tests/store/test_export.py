@@ -16,7 +16,7 @@ import pytest
 from bestbt.cli import main
 from bestbt.engine.grid import Session
 from bestbt.engine.ports import ContractSpec
-from bestbt.errors import ContractNotFound, DataGap, ImportRefused, UsageError
+from bestbt.errors import ContractNotFound, DataGap, ImportRefused, Interrupted, UsageError
 from bestbt.markets.demo import write_demo
 from bestbt.markets.india import INDIA
 from bestbt.store.store import Store
@@ -242,6 +242,20 @@ def test_what_cannot_be_written_leaves_nothing(demo: Store, tmp_path: Path) -> N
     with pytest.raises(UsageError, match="There is no folder"):
         demo.export("NIFTY", tmp_path / "no" / "a.parquet", progress=False)
     assert not list(tmp_path.iterdir())
+
+
+def test_an_export_that_is_interrupted_leaves_the_file_as_it_was(
+    demo: Store, tmp_path: Path
+) -> None:
+    def interrupt(done: int, total: int, text: str) -> None:
+        raise KeyboardInterrupt
+
+    file = tmp_path / "nifty.parquet"
+    file.write_text("mine")
+    with pytest.raises(Interrupted, match=r"nifty\.parquet is as it was; export it again"):
+        demo.export("NIFTY", file, progress=interrupt)
+    assert [p.name for p in tmp_path.iterdir()] == [file.name]
+    assert file.read_text() == "mine"
 
 
 def test_an_export_says_itself_what_it_holds(store: Store, demo: Store, tmp_path: Path) -> None:

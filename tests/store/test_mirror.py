@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from sqlalchemy import text, update
+from sqlalchemy import event, text, update
 
 from bestbt import cli
 from bestbt.engine.grid import Grid
@@ -23,7 +23,7 @@ from bestbt.engine.ports import ContractSpec
 from bestbt.errors import StoreUnreachable, UsageError
 from bestbt.markets.india import INDIA
 from bestbt.store import mirror as mirror_module
-from bestbt.store.mirror_tables import TABLES
+from bestbt.store.mirror_tables import TABLES, Partitions
 from bestbt.store.schema import KINDS, Base
 from bestbt.store.store import Store
 from bestbt.units import DAY, MINUTE, SECOND, Ns
@@ -325,6 +325,20 @@ def test_a_file_is_told_how_to_move(tmp_path: Any, capsys: pytest.CaptureFixture
     assert f"bestbt store copy {path} postgresql://" in said
     assert cli.main(["store", "mirror", str(tmp_path / "none.sqlite")]) == 1
     assert "There is no store" in capsys.readouterr().err
+
+
+def test_a_server_that_is_too_old_for_rows_is_refused(server_store: Store) -> None:
+    old = Partitions()
+    with server_store.engine.connect() as connection:
+
+        @event.listens_for(connection, "before_cursor_execute", retval=True)
+        def older(_c: Any, _k: Any, statement: str, values: Any, *_: Any) -> tuple[str, Any]:
+            return statement.replace("SHOW server_version_num", "SELECT '130018'"), values
+
+        with pytest.raises(
+            UsageError, match="The server is PostgreSQL 13, and rows for SQL need 14"
+        ):
+            old.make(connection, TABLES[0], "Asia/Kolkata")
 
 
 def test_tables_of_somebody_else_are_left_alone(march: Store) -> None:
