@@ -12,7 +12,7 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from datetime import date
 from operator import itemgetter
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -29,7 +29,10 @@ if TYPE_CHECKING:  # what a contract's own verbs hand back
     from bestbt.engine.order import Order, OrderKind, OrderType, TimeInForce
     from bestbt.engine.position import Position
 
-__all__ = ["Contract", "ContractState", "Option", "Trader"]
+__all__ = ["Columns", "Contract", "ContractState", "Followed", "Option", "Trader"]
+
+# Opens, highs, lows and closes, each with an entry for each bar of the grid.
+Columns: TypeAlias = tuple[Sequence[Price], Sequence[Price], Sequence[Price], Sequence[Price]]
 
 _NAN = math.nan
 _TERMS = (
@@ -113,6 +116,10 @@ class Trader(Protocol):
         """Sessions left until an expiry; 0 on its day."""
         ...
 
+    def follow(self, contract: Contract, columns: Columns) -> None:
+        """Take note that all four columns of a contract are read in this session."""
+        ...
+
     def chain(self, symbol: str, expiry: date) -> OptionChain:
         """Return the chain of an expiry."""
         ...
@@ -160,6 +167,18 @@ class Contract(Blocking):
     from before it raises `StaleHandle`. When the session in which it settled is over its prices
     are let go; the last ones can still be read.
     """
+
+    # Slots: a change of class (see `Followed`) makes CPython look up all others in a dict.
+    __slots__ = (
+        *("_clock", "_close", "_columns", "_desk", "_high", "_last", "_loaded", "_low", "_name"),
+        *("_now_close", "_now_high", "_now_low", "_now_open", "_open", "asset", "expiry", "factor"),
+        *("is_expired", "is_tradable", "lot", "right", "spec", "strike", "symbol", "tick"),
+        "times_held",
+    )
+    _now_close: Price
+    _now_high: Price
+    _now_low: Price
+    _now_open: Price
 
     def __init__(self, spec: ContractSpec, clock: Clock, desk: Trader) -> None:
         self.spec = spec
@@ -236,7 +255,7 @@ class Contract(Blocking):
         )
         # Last: another thread may be reading.
         self._loaded, self._columns = False, None
-        self._open = self._high = self._low = self._close = ()
+        self.unread()
 
     def marks(self, bar: Ordinal, until: Ordinal) -> npt.NDArray[np.int32]:
         """Raw marks of bars of one time that it was held, shape ``(until − bar,)``."""
@@ -249,18 +268,25 @@ class Contract(Blocking):
             raise InvariantError(f"{self.name} was held and has no price.")
         return columns.marks[bar - columns.first : until - columns.first]
 
-    # Prices at the clock. What is watched at every bar costs one index into a list with an entry
+    # Prices at the clock. What is watched at every bar costs one index into a tuple with an entry
     # for each bar of the grid, made when first read; the entry behind the last serves a clock that
     # stands before the first bar (−1).
 
     def _fill_in(self, column: str) -> Price:
-        """Make the list of a column at its first read; return its price at the clock."""
+        """Make the tuple of a column at its first read; return its price at the clock."""
         if self._last is not None:
             return self._last.price
-        columns, bars = self._prices, self._desk.grid.n
-        made = [_NAN] * (bars + 1) if columns is None else columns.on_grid(column, bars)
+        prices, bars = self._prices, self._desk.grid.n
+        made = (_NAN,) * (bars + 1) if prices is None else prices.on_grid(column, bars)
         setattr(self, f"_{column}", made)
+        columns = self._open, self._high, self._low, self._close
+        if all(columns):
+            self._desk.follow(self, columns)
         return made[self._clock.bar]
+
+    def unread(self) -> None:
+        """Forget which columns have been read."""
+        self._open = self._high = self._low = self._close = ()
 
     @property
     def price(self) -> Price:
@@ -528,8 +554,37 @@ def _known(verb: str, terms: dict[str, Any]) -> dict[str, Any]:
     return terms
 
 
+class Followed(Contract):
+    """A contract of which a strategy reads whole bars, for as long as the bare loop lasts.
+
+    Its prices are plain attributes, set by the loop at each bar: all four cost less than two of
+    the calls that a property is. Outside of the loop it is a plain `Contract`.
+    """
+
+    __slots__ = ()
+    open = Contract._now_open
+    high = Contract._now_high
+    low = Contract._now_low
+    price = close = Contract._now_close
+
+    @staticmethod
+    def begin(contract: Contract) -> None:
+        """Turn a contract into a followed one; its prices stay those at the clock."""
+        bar = contract._clock.bar
+        contract._now_open, contract._now_high = contract._open[bar], contract._high[bar]
+        contract._now_low, contract._now_close = contract._low[bar], contract._close[bar]
+        contract.__class__ = Followed  # last: another thread may be reading
+
+    @staticmethod
+    def end(contract: Contract) -> None:
+        """Turn it into a plain contract again."""
+        contract.__class__ = Contract
+
+
 class Option(Contract):
     """An option. They are many and their lives short: columns of their own, not of the grid."""
+
+    __slots__ = ()
 
     def _at_clock(self, column: str) -> Price:
         if self._last is not None:

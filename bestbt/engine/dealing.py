@@ -8,7 +8,7 @@ from numbers import Integral
 from typing import Any, NamedTuple
 
 from bestbt.engine.catalogue import Catalogue, Host
-from bestbt.engine.contract import Contract
+from bestbt.engine.contract import Columns, Contract
 from bestbt.engine.costing import Cost, check_cost
 from bestbt.engine.lots import whole_lots
 from bestbt.engine.matching import MatchRules, SimulatedExchange, Slippage
@@ -55,7 +55,16 @@ class Dealing(Catalogue):
     """
 
     __slots__ = (
-        *("at_close", "dirty", "exchange", "fill_at_close", "log", "max_wait", "orders"),
+        *(
+            "at_close",
+            "dirty",
+            "exchange",
+            "fill_at_close",
+            "followed",
+            "log",
+            "max_wait",
+            "orders",
+        ),
         *("portfolio", "why"),
     )
 
@@ -82,11 +91,24 @@ class Dealing(Catalogue):
         self.log: list[LogEntry] = []
         self.why = ""  # the reason of fills of orders placed now, where it is not the price's
         self.dirty = False
+        # Contracts whose whole bars are read in this session, with their columns.
+        self.followed: list[tuple[Contract, *Columns]] = []
         self.max_wait = max(_MAX_WAIT // self.grid.step, 1)  # bars
 
     def note(self, kind: str, text: str, **values: Any) -> None:
         """Write a line into the run's log."""
         self.log.append(LogEntry(self.clock.bar, self.now, kind, text, values))
+
+    def follow(self, contract: Contract, columns: Columns) -> None:
+        """Take note that all four columns of a contract are read in this session."""
+        self.followed.append((contract, *columns))
+        self.dirty = True  # the bare loop begins anew, with it
+
+    def unfollow(self) -> None:
+        """Begin a session: what is read in it shows anew."""
+        for contract, *_ in self.followed:
+            contract.unread()
+        self.followed.clear()
 
     def _check_ours(self, verb: str, contract: Contract) -> None:
         if not isinstance(contract, Contract):

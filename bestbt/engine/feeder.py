@@ -22,6 +22,7 @@ from collections.abc import Callable
 from datetime import date
 
 from bestbt.engine.clearing import Clearing
+from bestbt.engine.contract import Followed
 from bestbt.engine.desk import Desk
 from bestbt.engine.expiries import ExpiryCalendar
 from bestbt.engine.order import Fill
@@ -51,6 +52,7 @@ class PriceFeeder:
         self._hooks: list[tuple[_Hook, Schedule]] = [
             (getattr(strategy, name), schedule) for name, schedule in cls.scheduled()
         ]
+        self._facts = _Facts(desk)
         self._due: dict[Ordinal, list[_Hook]] = {}
         self._due_bars: list[Ordinal] = []  # descending: the next one is the last
         self._session_last: Ordinal = -1
@@ -77,16 +79,41 @@ class PriceFeeder:
         if desk.exchange.working:
             stop = desk.exchange.next_event(stop)
         if self._on_bar is not None and bar < stop:
-            on_bar = self._on_bar
-            for quiet in range(bar, stop):
-                clock.bar = quiet
-                on_bar()
-                if desk.dirty:
-                    if desk.at_close:
-                        self._match_close(quiet)
-                    return
+            self._bare_loop(range(bar, stop), self._on_bar)
+            if desk.dirty:
+                if desk.at_close:
+                    self._match_close(clock.bar)
+                return
         clock.bar = stop
         self._play(stop)
+
+    def _bare_loop(self, bars: range, on_bar: _Hook) -> None:
+        """Call `on_bar` at bars at which nothing else is due, until something may be."""
+        desk, clock = self.desk, self.desk.clock
+        if not desk.followed:
+            for bar in bars:
+                clock.bar = bar
+                on_bar()
+                if desk.dirty:
+                    return
+            return
+        followed = tuple(desk.followed)
+        try:
+            for contract, *_ in followed:
+                Followed.begin(contract)
+            for bar in bars:
+                clock.bar = bar
+                for contract, opens, highs, lows, closes in followed:
+                    contract._now_open = opens[bar]
+                    contract._now_high = highs[bar]
+                    contract._now_low = lows[bar]
+                    contract._now_close = closes[bar]
+                on_bar()
+                if desk.dirty:
+                    return
+        finally:
+            for contract, *_ in followed:
+                Followed.end(contract)
 
     def _play(self, bar: Ordinal) -> None:
         desk = self.desk
@@ -139,6 +166,8 @@ class PriceFeeder:
         session = grid.session(bar)
         self._session_last = grid.lasts[session]
         before = desk.today
+        if desk.followed:
+            desk.unfollow()
         desk.open_session(session)
         if self.closed:  # here, not at the close: one who looks then sees the day that was
             for period in _ended(before, desk.today):
@@ -149,9 +178,8 @@ class PriceFeeder:
             desk.change_lots()
         vars(self.strategy.day).clear()
         self._due = {}
-        facts = _Facts(desk)
         for hook, schedule in self._hooks:
-            for due in schedule.bars(grid, session, facts):
+            for due in schedule.bars(grid, session, self._facts):
                 self._due.setdefault(due, []).append(hook)
         if desk.today in desk.expiring and desk.exchange.working:
             desk.withdraw_deliverable()
