@@ -11,7 +11,9 @@ from bestbt.engine.contract import Contract
 from bestbt.engine.desk import Desk
 from bestbt.engine.lots import whole_lots
 from bestbt.engine.order import Brackets, Fill, Order, OrderKind, OrderType, Trail, made
+from bestbt.engine.participation import Participation
 from bestbt.engine.ports import Trade
+from bestbt.engine.prices import PriceColumns
 from bestbt.engine.settlement import intrinsic, mean_of_last, settlement_value
 from bestbt.engine.touch import NEVER
 from bestbt.errors import InvariantError, OrderError
@@ -85,11 +87,9 @@ class Clearing:
                 f"{contract.name}: the stop at {at} was already through when it began to work",
                 order=order.id,
             )
-        columns, most = trade.columns, desk.participation
-        if most is not None and columns is not None and columns.volume is not None:
-            volume = columns.volume.item(point // POINTS - columns.first)
-            if most.exceeded_by(qty, volume):
-                self._note_large(fill, volume)
+        columns = trade.columns
+        if desk.participation is not None and columns is not None and columns.has_volume:
+            self._note_large(fill, columns, desk.participation)
         if desk.combos and order.id in desk.combos:
             self._release(order, point)
         if desk.rolls and order.id in desk.rolls:
@@ -133,13 +133,17 @@ class Clearing:
             order=order.id,
         )
 
-    def _note_large(self, fill: Fill, volume: Qty) -> None:
-        self._desk.note(
-            "large-fill",
-            f"{fill.contract.name}: {abs(fill.qty)} of {volume} units that its bar has traded",
-            order=fill.order.id,
-            volume=volume,
-        )
+    def _note_large(self, fill: Fill, columns: PriceColumns, most: Participation) -> None:
+        """Log a fill that is more than its share of what its bar has traded."""
+        traded = columns.volume
+        volume = 0 if traded is None else traded.item(fill.bar - columns.first)
+        if most.exceeded_by(fill.qty, volume):
+            self._desk.note(
+                "large-fill",
+                f"{fill.contract.name}: {abs(fill.qty)} of {volume} units that its bar has traded",
+                order=fill.order.id,
+                volume=volume,
+            )
 
     def _note_ambiguous(self, order: Order, point: Point) -> None:
         """Count a bar whose other extreme would have filled the other exit of the same entry."""

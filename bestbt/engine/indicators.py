@@ -67,8 +67,9 @@ class Indicator:
             (np.full(columns.first, math.nan), values, np.full(late, values[-1]))
         )
         # One entry a bar of the grid, so that a read is one index; the one behind the last serves
-        # a clock that stands before the first bar (−1).
-        self._values: list[float] = [*padded[: grid.n].tolist(), math.nan]
+        # a clock that stands before the first bar (−1). A tuple of numbers, unlike a list, is not
+        # looked through when garbage is collected.
+        self._values: tuple[float, ...] = (*padded[: grid.n].tolist(), math.nan)
 
     def __getitem__(self, back: int) -> float:
         if back == 0:
@@ -112,9 +113,9 @@ class CoarserIndicator(Indicator):
             raise UsageError(f"bar= of an indicator of {name} must be a multiple of the run's bar.")
         self._clock, self.of = clock, name
         series, ends = coarser(grid, columns, series_of(columns), step)
-        self._values = _apply(function, args, series, name).tolist()
+        self._values = tuple(_apply(function, args, series, name).tolist())
         closed = np.searchsorted(ends, np.arange(grid.n) - columns.first + 1, side="right") - 1
-        self._newest: list[int] = closed.tolist()
+        self._newest: tuple[int, ...] = tuple(closed.tolist())
 
     def __getitem__(self, back: int) -> float:
         bar = self._clock.bar

@@ -121,7 +121,7 @@ class Portfolio:
         self.bases.append((bar, position.contract, position.raw_basis if position.qty else 0))
         if amount:
             self.cash += amount
-            self.ledger.append(Posting(bar, account, position.contract, amount, fill))
+            self.ledger.append(made(Posting, (bar, account, position.contract, amount, fill)))
 
     def charge(
         self, bar: Ordinal, contract: Contract, charges: dict[str, RawMoney], fill: int | None
@@ -130,7 +130,7 @@ class Portfolio:
         today = self.charged_today.setdefault(contract, {})
         for name, amount in charges.items():
             today[name] = today.get(name, 0) + amount
-            self.ledger.append(Posting(bar, name, contract, -amount, fill))
+            self.ledger.append(made(Posting, (bar, name, contract, -amount, fill)))
         total = sum(charges.values())
         self.charges += total
         self.cash -= total

@@ -96,10 +96,11 @@ class PriceColumns:
         self.first, self.n, self.end, self.scale = first, n, first + n, scale
         self.points, self.live, self.bid, self.ask = points, live, bid, ask
         self._volume, self._oi = volume, oi
+        self.has_volume = volume is not None
         self.all_live = bool(live.all())
         self.quoted = bid is not None and ask is not None
         self._views: dict[str, memoryview] = {}
-        self._lists: dict[tuple[str, int], list[float]] = {}
+        self._tuples: dict[tuple[str, int], tuple[float, ...]] = {}
         self._paths: dict[tuple[str, bool], npt.NDArray[np.int32]] = {}
         # What the books are marked with: the close, or the middle of the quotes where there are.
         self.marks: npt.NDArray[np.int32] = points[POINTS - 1 :: POINTS]
@@ -198,9 +199,9 @@ class PriceColumns:
         """Bytes of what has been made of the prices so far, to be read quickly."""
         views = sum(view.nbytes for view in list(self._views.values()))
         paths = sum(path.nbytes for path in list(self._paths.values()))
-        # A list has a pointer for each bar of the grid, to a float for each bar of its own.
-        lists = sum(8 * len(made) + 24 * self.n for made in list(self._lists.values()))
-        return views + paths + lists
+        # A tuple has a pointer for each bar of the grid, to a float for each bar of its own.
+        tuples = sum(8 * len(made) + 24 * self.n for made in list(self._tuples.values()))
+        return views + paths + tuples
 
     # What a strategy reads: floats, one contiguous column each, made when first asked for.
     # One item of a memoryview is a plain number and costs a quarter of a numpy scalar.
@@ -246,22 +247,23 @@ class PriceColumns:
             return np.minimum(quads[:, 1], quads[:, 2]) / self.scale
         return quads[:, 0 if name == "open" else 3] / self.scale
 
-    def on_grid(self, column: str, bars: int) -> list[float]:
-        """Return a column (`"close"` …) as a list with one float for each bar of a grid.
+    def on_grid(self, column: str, bars: int) -> tuple[float, ...]:
+        """Return a column (`"close"` …) as a tuple with one float for each bar of a grid.
 
         `nan` before the first live bar, the last close after the end, and one `nan` more behind
         the last, so that index −1 (before the first bar) is no price.
         """
-        if (column, bars) not in self._lists:
+        if (column, bars) not in self._tuples:
             view: memoryview = getattr(self, column)
             late = max(bars - self.end, 0)
-            self._lists[column, bars] = [
+            # A tuple of numbers, unlike a list, is not looked through when garbage is collected.
+            self._tuples[column, bars] = (
                 *[math.nan] * self.first,
                 *view[: bars - self.first].tolist(),
                 *[self.close[-1]] * late,
                 math.nan,
-            ]
-        return self._lists[column, bars]
+            )
+        return self._tuples[column, bars]
 
     # What an order looks along: integers, made when first asked for.
 
