@@ -1,4 +1,4 @@
-"""JupyterLab in a real browser: one server for the session, one page for each test."""
+"""JupyterLab in a real browser: one server and one window for the session."""
 
 from __future__ import annotations
 
@@ -14,11 +14,14 @@ from urllib.error import URLError
 from urllib.request import urlopen
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, ViewportSize, sync_playwright
 
-from tests.browser.driver import Lab, Server
+from bestbt import Store
+from bestbt.markets.demo import write_demo
+from tests.browser.driver import Desk, Lab, Server
 
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
+SIZE: ViewportSize = {"width": 1400, "height": 1000}  # of a page, unless its test chooses
 START_SECONDS = 60  # a cold JupyterLab on a busy machine
 
 
@@ -74,7 +77,10 @@ def wait_for_server(url: str, process: subprocess.Popen[bytes], log: Path) -> No
 
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """JupyterLab that knows nothing of the user's own settings, kernels or open notebooks."""
+    """JupyterLab that knows nothing of the user's own settings, kernels or open notebooks.
+
+    The store of its kernels holds the demo market, which no test changes.
+    """
     home = tmp_path_factory.mktemp("jupyter")
     root = home / "notebooks"
     folders = {
@@ -100,6 +106,10 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     settings.mkdir(parents=True)
     (settings / "tracker.jupyterlab-settings").write_text(json.dumps({"windowingMode": "none"}))
 
+    store = Store.open(folders["BESTBT_STORE"])
+    write_demo(store)
+    store.close()
+
     url = f"http://127.0.0.1:{free_port()}"
     command = [sys.executable, "-m", "jupyter", "lab", "--no-browser", "--allow-root"]
     command += ["--ip=127.0.0.1", f"--port={url.rpartition(':')[2]}", "--ServerApp.port_retries=0"]
@@ -115,7 +125,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         )
         try:
             wait_for_server(url, process, log)
-            yield Server(url, root, folders["BESTBT_STORE"])
+            yield Server(url, root, folders["BESTBT_STORE"], folders["JUPYTER_RUNTIME_DIR"])
         finally:
             process.terminate()  # its kernels end with it
             try:
@@ -125,16 +135,72 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
                 process.wait()
 
 
-@pytest.fixture
-def page(browser: Browser) -> Iterator[Page]:
-    """Yield an empty page that shares nothing with other tests."""
-    context = browser.new_context(viewport={"width": 1400, "height": 1000})
-    yield context.new_page()
+@pytest.fixture(scope="session")
+def window(browser: Browser) -> Iterator[BrowserContext]:
+    """Yield the window of all pages: what one has loaded, the next finds in the cache."""
+    context = browser.new_context()
+    yield context
     context.close()
 
 
 @pytest.fixture
-def lab(page: Page, server: Server, tmp_path: Path) -> Iterator[Lab]:
-    """JupyterLab in the page; its kernels end with the test, and whatever they were doing."""
-    yield Lab(page, server, Path(os.environ.get("BESTBT_SCREENSHOTS", tmp_path)))
-    server.end_kernels()
+def page(window: BrowserContext) -> Iterator[Page]:
+    """Yield an empty page."""
+    page = window.new_page()
+    page.set_viewport_size(SIZE)
+    yield page
+    page.close()
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> Path:
+    """Return the folder for screenshots."""
+    return Path(os.environ.get("BESTBT_SCREENSHOTS", tmp_path))
+
+
+@pytest.fixture
+def lab(page: Page, server: Server, pictures: Path) -> Iterator[Lab]:
+    """JupyterLab newly loaded; its kernel ends with the test, and whatever that was doing.
+
+    For tests that load, close or restart; others take the `desk`.
+    """
+    made = Lab(page, server, pictures)
+    yield made
+    server.end_kernel(made.name)
+
+
+@pytest.fixture(scope="session")
+def desks() -> list[Desk]:
+    """Return the desk that is open, if there is one."""
+    return []
+
+
+@pytest.fixture
+def desk(
+    request: pytest.FixtureRequest,
+    window: BrowserContext,
+    server: Server,
+    desks: list[Desk],
+    pictures: Path,
+) -> Iterator[Desk]:
+    """JupyterLab as the test before left it; after one that failed, a new one."""
+    if not desks:
+        desks.append(Desk(window.new_page(), server, pictures))
+    (desk,) = desks
+    desk.pictures = pictures
+    desk.page.bring_to_front()
+    desk.page.set_viewport_size(SIZE)
+    failed = request.session.testsfailed
+    yield desk
+    if request.session.testsfailed > failed:
+        desks.clear()
+        desk.page.close()
+        server.end_kernel(desk.name)
+
+
+@pytest.fixture(params=["Light", "Dark"])
+def theme(request: pytest.FixtureRequest, desk: Desk) -> Iterator[str]:
+    """Each theme, to be chosen at the desk; the next test has the usual one again."""
+    yield request.param
+    if request.param != "Light":
+        desk.choose_theme("JupyterLab Light")

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator
 from datetime import date
-from typing import Any
 
 import pytest
 from playwright.sync_api import Locator, expect
 
 from bestbt import Backtest, Store, Strategy, at
-from bestbt.markets.demo import write_demo
 from bestbt.widgets.format import count, decimal
-from tests.browser.driver import Lab, Server
+from tests.browser.driver import Desk, Server
 
 PAUSED = """\
 import ipywidgets as widgets
@@ -72,13 +69,6 @@ shown.append(charts)
 look()
 charts
 """
-
-
-@pytest.fixture(scope="module", autouse=True)
-def demo(server: Server) -> None:
-    store = Store.open(server.store)
-    write_demo(store)
-    store.close()
 
 
 class Condor(Strategy):
@@ -148,11 +138,11 @@ def cut_off(table: Locator) -> list[str]:
     return found
 
 
-def test_a_row_says_what_the_run_says_and_follows_it(lab: Lab, run: Backtest) -> None:
-    lab.page.set_viewport_size({"width": 1800, "height": 1000})  # room for whole numbers
-    lab.open_notebook([PAUSED, TABLE.format(around=None, width="100%")])
-    lab.run_all()
-    table = lab.page.locator(".bt-full")
+def test_a_row_says_what_the_run_says_and_follows_it(desk: Desk, run: Backtest) -> None:
+    desk.page.set_viewport_size({"width": 1800, "height": 1000})  # room for whole numbers
+    desk.open_notebook([PAUSED, TABLE.format(around=None, width="100%")])
+    desk.run_all()
+    table = desk.page.locator(".bt-full")
     money = run.chain().atm
     assert money is not None
 
@@ -184,7 +174,7 @@ def test_a_row_says_what_the_run_says_and_follows_it(lab: Lab, run: Backtest) ->
     assert abs(row["y"] - (box["y"] + box["height"] / 2)) < 40
     scroll.evaluate("el => { el.scrollTop = 7; el.querySelector('tbody td').kept = true }")
     for _ in range(3):
-        lab.page.locator(".go").click()
+        desk.page.locator(".go").click()
     run.step(3)
     money = run.chain().atm or 0
     expect(table.locator("tbody tr", has_text=f"{money:g}").first).to_contain_text(
@@ -196,10 +186,10 @@ def test_a_row_says_what_the_run_says_and_follows_it(lab: Lab, run: Backtest) ->
     assert scroll.evaluate("el => el.querySelector('tbody td').kept")  # the same cells as before
 
 
-def test_clicks_and_another_expiry(lab: Lab, run: Backtest) -> None:
-    lab.open_notebook([PAUSED, TABLE.format(around=7, width="456px")])
-    lab.run_all()
-    table, told = lab.page.locator(".bt-compact"), lab.page.locator(".told")
+def test_clicks_and_another_expiry(desk: Desk, run: Backtest) -> None:
+    desk.open_notebook([PAUSED, TABLE.format(around=7, width="456px")])
+    desk.run_all()
+    table, told = desk.page.locator(".bt-compact"), desk.page.locator(".told")
     money = run.chain().atm or 0
     strikes = table.locator("td.bt-col-strike")
     expect(strikes.nth(7)).to_have_text(f"{money:g}")
@@ -228,7 +218,7 @@ def test_clicks_and_another_expiry(lab: Lab, run: Backtest) -> None:
     middle = table.locator("tbody tr").nth(7)
     expect(middle.locator("td.bt-col-straddle")).to_have_text(decimal(later.straddle_premium or 0))
     expect(expiry).to_have_value("2024-01-25")
-    lab.page.locator(".go").click()  # it stays with the one chosen
+    desk.page.locator(".go").click()  # it stays with the one chosen
     run.step()
     later = run.chain(date(2024, 1, 25))
     expect(table.locator(".bt-chain-facts")).to_contain_text(f"F {later.forward:,.2f} syn")
@@ -241,22 +231,12 @@ def test_clicks_and_another_expiry(lab: Lab, run: Backtest) -> None:
     assert (round(box["width"]), box["height"] < 220) == (456, True)
 
 
-@pytest.fixture
-def themed(server: Server) -> Iterator[Any]:
-    """Choose the notebook's theme; the next test has the usual one again."""
-    folder = server.root.parent / "settings" / "@jupyterlab" / "apputils-extension"
-    told = folder / "themes.jupyterlab-settings"
-    yield lambda name: told.write_text(json.dumps({"theme": f"JupyterLab {name}"}))
-    told.unlink()
-
-
-@pytest.mark.parametrize("name", ["Light", "Dark"])
-def test_in_both_themes_it_can_be_read(lab: Lab, themed: Any, name: str) -> None:
-    themed(name)
+def test_in_both_themes_it_can_be_read(desk: Desk, theme: str) -> None:
     tables = [TABLE.format(around=7, width="456px"), TABLE.format(around=None, width="100%")]
-    lab.open_notebook([PAUSED, *tables, CHARTS])
-    lab.run_all()
-    page = lab.page
+    desk.open_notebook([PAUSED, *tables, CHARTS])
+    desk.choose_theme(f"JupyterLab {theme}")
+    desk.run_all()
+    page = desk.page
     compact, full = page.locator(".bt-compact"), page.locator(".bt-full")
     charts = page.locator(".bt-chain-charts")
     expect(charts.locator(".bqplot path.dot").first).to_be_attached()
@@ -272,21 +252,21 @@ def test_in_both_themes_it_can_be_read(lab: Lab, themed: Any, name: str) -> None
             }"""
         )
         assert abs(text - paper) > 0.5
-    lab.pictures.mkdir(parents=True, exist_ok=True)
+    desk.pictures.mkdir(parents=True, exist_ok=True)
     for part, one in (("compact", compact), ("full", full), ("charts", charts)):
-        one.screenshot(path=lab.pictures / f"chain-{part}-{name.lower()}.png")
+        one.screenshot(path=desk.pictures / f"chain-{part}-{theme.lower()}.png")
     more = page.locator(".bt-chain-more")
     expect(full.locator("th.bt-greek").first).to_be_hidden()
     more.click()
     expect(full.locator("th.bt-greek").first).to_be_visible()
     assert cut_off(full) == cut_off(compact) == []
-    full.screenshot(path=lab.pictures / f"chain-greeks-{name.lower()}.png")
+    full.screenshot(path=desk.pictures / f"chain-greeks-{theme.lower()}.png")
 
 
-def test_a_symbol_without_options_says_so(lab: Lab) -> None:
-    lab.open_notebook([PAUSED, "table = ChainTable()\ntable.show(None)\ntable"])
-    lab.run_all()
-    table = lab.page.locator(".bt-chain")
+def test_a_symbol_without_options_says_so(desk: Desk) -> None:
+    desk.open_notebook([PAUSED, "table = ChainTable()\ntable.show(None)\ntable"])
+    desk.run_all()
+    table = desk.page.locator(".bt-chain")
     expect(table.locator(".bt-chain-note")).to_have_text(
         "No options of this symbol are listed at this bar."
     )

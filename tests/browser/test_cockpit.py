@@ -7,9 +7,7 @@ import re
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from bestbt import Store
-from bestbt.markets.demo import write_demo
-from tests.browser.driver import Lab, Server
+from tests.browser.driver import Desk, Lab
 
 CELL = """\
 %%backtest NIFTY --from 2024-01-01 --to 2024-01-12 --as run --step
@@ -36,13 +34,6 @@ class Straddle(Strategy):
 """
 LINE = 16  # of `if self.spot.price < self.quiet:`
 EXIT = 17
-
-
-@pytest.fixture(scope="session", autouse=True)
-def demo(server: Server) -> None:
-    store = Store.open(server.store)
-    write_demo(store)
-    store.close()
 
 
 class Cockpit:
@@ -88,12 +79,12 @@ def _ask(page: Page, lab: Lab, code: str) -> str:
 
 
 @pytest.fixture
-def cockpit(lab: Lab) -> Cockpit:
-    lab.page.set_viewport_size({"width": 1280, "height": 800})
-    lab.open_notebook(["%load_ext bestbt", CELL, "1"])
-    lab.page.keyboard.press("Control+b")  # the file browser gives its room to the notebook
-    lab.run_all()
-    made = Cockpit(lab)
+def cockpit(desk: Desk) -> Cockpit:
+    desk.page.set_viewport_size({"width": 1280, "height": 800})
+    desk.open_notebook(["%load_ext bestbt", CELL, "1"])
+    desk.show_files(False)
+    desk.run_all()
+    made = Cockpit(desk)
     made.view.scroll_into_view_if_needed()
     expect(made.view.locator(".bt-state")).to_have_text("Paused")
     return made

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from playwright.sync_api import expect
 
-from tests.browser.driver import Lab
+from tests.browser.driver import Desk, Lab
 
 
 def test_a_cell_runs_and_shows_its_value(lab: Lab) -> None:
@@ -15,8 +15,8 @@ def test_a_cell_runs_and_shows_its_value(lab: Lab) -> None:
     lab.screenshot("lab-cell")
 
 
-def test_a_chart_is_drawn(lab: Lab) -> None:
-    lab.open_notebook(
+def test_a_chart_is_drawn(desk: Desk) -> None:
+    desk.open_notebook(
         [
             "import numpy as np\n"
             "from bqplot import pyplot as plt\n"
@@ -24,11 +24,11 @@ def test_a_chart_is_drawn(lab: Lab) -> None:
             "plt.show()"
         ]
     )
-    lab.run_all()
-    line = lab.page.locator(".bqplot path.line").first
+    desk.run_all()
+    line = desk.page.locator(".bqplot path.line").first
     expect(line).to_be_visible()
     box = line.bounding_box()
     assert box is not None
     assert box["width"] > 100
     assert box["height"] > 100
-    lab.screenshot("lab-chart")
+    desk.screenshot("lab-chart")

@@ -13,9 +13,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Locator, expect
 
-from bestbt import Store
-from bestbt.markets.demo import write_demo
-from tests.browser.driver import Lab, Server
+from tests.browser.conftest import SIZE
+from tests.browser.driver import Desk, Lab
 
 SLOW = """\
 %%backtest NIFTY --as slow
@@ -66,17 +65,10 @@ class Quick(Strategy):
 LOADED = "%load_ext bestbt"
 
 
-@pytest.fixture(scope="session", autouse=True)
-def demo(server: Server) -> None:
-    store = Store.open(server.store)
-    write_demo(store)
-    store.close()
-
-
 @pytest.fixture
 def again(lab: Lab, browser: Browser) -> Iterator[Lab]:
     """The tab closed and the notebook opened in another browser window."""
-    context = browser.new_context(viewport={"width": 1400, "height": 1000})
+    context = browser.new_context(viewport=SIZE)
     yield Lab(context.new_page(), lab.server, lab.pictures)
     context.close()
 
@@ -155,67 +147,67 @@ def test_a_run_that_ended_while_the_tab_was_closed_is_shown_ended(
     expect(view.locator(".bt-stop")).to_be_disabled()
 
 
-def test_a_restarted_kernel_is_told_and_the_cell_runs_again(lab: Lab) -> None:
-    lab.open_notebook([LOADED, SLOW, ENGINES])
-    lab.run_all()
-    view = lab.page.locator(".bt-view")
+def test_a_restarted_kernel_is_told_and_the_cell_runs_again(desk: Desk) -> None:
+    desk.open_notebook([LOADED, SLOW, ENGINES])
+    desk.run_all()
+    view = desk.page.locator(".bt-view")
     expect(state(view)).to_have_text("Running")
 
-    lab.choose("Kernel", "kernelmenu:restart")
-    lab.page.locator(".jp-Dialog button.jp-mod-accept").click()
+    desk.choose("Kernel", "kernelmenu:restart")
+    desk.page.locator(".jp-Dialog button.jp-mod-accept").click()
     expect(view).to_have_class(re.compile("jupyter-widgets-disconnected"))
-    lab.wait_idle()
+    desk.wait_idle()
     said = view.evaluate("view => getComputedStyle(view, '::before').content")
     assert "run the cell again" in said
     for false_now in (".bt-transport", ".bt-status"):
         expect(view.locator(false_now)).not_to_be_visible()
     view.scroll_into_view_if_needed()
-    lab.screenshot("kernel-restarted")
+    desk.screenshot("kernel-restarted")
 
-    lab.run_cell(0)
-    lab.run_cell(1)
-    view = lab.page.locator(".bt-view")
+    desk.run_cell(0)
+    desk.run_cell(1)
+    view = desk.page.locator(".bt-view")
     expect(view).to_have_count(1)
     goes_on(view)
 
 
-def test_running_the_cell_again_leaves_one_engine(lab: Lab) -> None:
-    lab.open_notebook([LOADED, SLOW, ENGINES])
-    lab.run_all()
-    expect(state(lab.page.locator(".bt-view"))).to_have_text("Running")
-    lab.run_cell(1)
-    lab.run_cell(1)
+def test_running_the_cell_again_leaves_one_engine(desk: Desk) -> None:
+    desk.open_notebook([LOADED, SLOW, ENGINES])
+    desk.run_all()
+    expect(state(desk.page.locator(".bt-view"))).to_have_text("Running")
+    desk.run_cell(1)
+    desk.run_cell(1)
 
-    view = lab.page.locator(".bt-view")
+    view = desk.page.locator(".bt-view")
     expect(view).to_have_count(1)
     goes_on(view)
-    lab.run_cell(2)
-    said = lab.page.locator(".jp-CodeCell").nth(2).locator(".jp-OutputArea-output pre")
+    desk.run_cell(2)
+    said = desk.page.locator(".jp-CodeCell").nth(2).locator(".jp-OutputArea-output pre")
     expect(said).to_have_text("1")
 
 
-def test_an_interrupt_of_a_waiting_cell_pauses_the_run(lab: Lab) -> None:
-    lab.open_notebook([LOADED, SLOW, "slow.wait()\nprint(slow.state)"])
-    lab.run_cell(0)
-    lab.run_cell(1)
-    view = lab.page.locator(".bt-view")
-    lab.run_cell(2, wait=False)
-    expect(lab.page.locator(".jp-CodeCell").nth(2).locator(".jp-InputPrompt")).to_have_text("[*]:")
+def test_an_interrupt_of_a_waiting_cell_pauses_the_run(desk: Desk) -> None:
+    desk.open_notebook([LOADED, SLOW, "slow.wait()\nprint(slow.state)"])
+    desk.run_cell(0)
+    desk.run_cell(1)
+    view = desk.page.locator(".bt-view")
+    desk.run_cell(2, wait=False)
+    expect(desk.page.locator(".jp-CodeCell").nth(2).locator(".jp-InputPrompt")).to_have_text("[*]:")
     expect(state(view)).to_have_text("Running")
 
-    lab.choose("Kernel", "kernelmenu:interrupt")
+    desk.choose("Kernel", "kernelmenu:interrupt")
 
     expect(state(view)).to_have_text("Paused")
-    said = lab.page.locator(".jp-CodeCell").nth(2).locator(".jp-OutputArea-output pre")
+    said = desk.page.locator(".jp-CodeCell").nth(2).locator(".jp-OutputArea-output pre")
     expect(said).to_have_text("paused")
     view.locator(".bt-pause").click()
     expect(state(view)).to_have_text("Running")
 
 
-def test_two_views_of_one_run_follow_each_other(lab: Lab) -> None:
-    lab.open_notebook([LOADED, SLOW, "slow.view()", "slow.view()"])
-    lab.run_all()
-    views = lab.page.locator(".bt-view")
+def test_two_views_of_one_run_follow_each_other(desk: Desk) -> None:
+    desk.open_notebook([LOADED, SLOW, "slow.view()", "slow.view()"])
+    desk.run_all()
+    views = desk.page.locator(".bt-view")
     expect(views).to_have_count(3)
     for view in views.all():
         expect(state(view)).to_have_text("Running")
@@ -246,7 +238,7 @@ def test_a_saved_notebook_shows_the_run_without_its_kernel(lab: Lab) -> None:
     shown = [output["data"] for output in saved["cells"][1]["outputs"]]
     assert ["text/html"] in [list(data) for data in shown]
     # as on another machine: no kernel has its widgets, and nobody has trusted it
-    lab.server.end_kernels()
+    lab.server.end_kernel(lab.name)
     for cell in saved["cells"]:
         cell["metadata"].pop("trusted", None)
     other = lab.file.with_name(f"other-{lab.name}")
