@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 from collections.abc import Iterator
+from datetime import date
 from pathlib import Path
 
 import pytest
 
+from bestbt.markets.demo import write_demo
+from bestbt.store.store import Store
 from tests.postgres import Databases, Server
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -20,6 +24,33 @@ def shared() -> Path:
     if not (folder / "data" / "INDEX.md").exists():
         pytest.skip(f"no real data at {folder}: set BESTBT_SHARED to the folder that holds it")
     return folder
+
+
+class DemoStores:
+    """Stores of the demo market, each written once for all processes: a test opens a copy."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def __call__(self, first: date | None = None, last: date | None = None) -> Path:
+        """Return the file with the sessions of these days, or with all there are."""
+        path = self._folder / f"demo {first} {last}.sqlite"
+        with path.with_suffix(".lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not path.exists():
+                begun = path.with_suffix(".begun")
+                store = Store.open(begun)
+                write_demo(store, "NIFTY", first, last)
+                store.close()
+                begun.rename(path)
+        return path
+
+
+@pytest.fixture(scope="session")
+def demo_stores(tmp_path_factory: pytest.TempPathFactory) -> DemoStores:
+    """Return where the demo market is."""
+    folder = tmp_path_factory.getbasetemp()
+    return DemoStores(folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder)
 
 
 @pytest.fixture(scope="session")

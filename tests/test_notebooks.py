@@ -10,6 +10,7 @@ import json
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -25,9 +26,8 @@ from bestbt.cell.surface import Surface
 from bestbt.cli import _parser
 from bestbt.engine.strategy import Strategy
 from bestbt.magics import _HELP
-from bestbt.markets.demo import write_demo
-from bestbt.store.store import Store
 from bestbt.widgets.keys import HELP
+from tests.conftest import DemoStores
 from tests.test_architecture import ENGINE
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -60,12 +60,10 @@ def ids(paths: list[Path]) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def demo(demo_stores: DemoStores, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a store that holds the demo market and nothing else."""
     path = tmp_path_factory.mktemp("demo") / "store.sqlite"
-    store = Store.open(path)
-    write_demo(store)
-    store.close()
+    shutil.copy(demo_stores(), path)
     return path
 
 

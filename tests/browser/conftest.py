@@ -16,9 +16,8 @@ from urllib.request import urlopen
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, ViewportSize, sync_playwright
 
-from bestbt import Store
-from bestbt.markets.demo import write_demo
 from tests.browser.driver import Desk, Lab, Server
+from tests.conftest import DemoStores
 
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
 SIZE: ViewportSize = {"width": 1400, "height": 1000}  # of a page, unless its test chooses
@@ -76,7 +75,7 @@ def wait_for_server(url: str, process: subprocess.Popen[bytes], log: Path) -> No
 
 
 @pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def server(tmp_path_factory: pytest.TempPathFactory, demo_stores: DemoStores) -> Iterator[Server]:
     """JupyterLab that knows nothing of the user's own settings, kernels or open notebooks.
 
     The store of its kernels holds the demo market, which no test changes.
@@ -106,9 +105,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     settings.mkdir(parents=True)
     (settings / "tracker.jupyterlab-settings").write_text(json.dumps({"windowingMode": "none"}))
 
-    store = Store.open(folders["BESTBT_STORE"])
-    write_demo(store)
-    store.close()
+    shutil.copy(demo_stores(), folders["BESTBT_STORE"])
 
     url = f"http://127.0.0.1:{free_port()}"
     command = [sys.executable, "-m", "jupyter", "lab", "--no-browser", "--allow-root"]

@@ -11,21 +11,18 @@ import pytest
 from IPython.core.interactiveshell import InteractiveShell
 
 from bestbt import Run
-from bestbt.markets.demo import write_demo
 from bestbt.store.store import Store
+from tests.conftest import DemoStores
 from tests.face.shell import Notebook
 
 FIRST, LAST = date(2024, 1, 1), date(2024, 1, 5)  # a week with an expiry (the 4th) in it
 
 
 @pytest.fixture(scope="session")
-def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def demo(demo_stores: DemoStores, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a store's file with a week of the demo market; not to be written to."""
     path = tmp_path_factory.mktemp("face") / "demo.sqlite"
-    store = Store.open(path)
-    write_demo(store, "NIFTY", FIRST, LAST)
-    store.close()
-    return path
+    return Path(shutil.copy(demo_stores(FIRST, LAST), path))
 
 
 @pytest.fixture(scope="session")

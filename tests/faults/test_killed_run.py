@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import shutil
 import signal
 import subprocess
 import sys
@@ -17,10 +18,9 @@ from pandas.testing import assert_frame_equal
 
 from bestbt import Backtest, Store, UsageError
 from bestbt.cli import main
-from bestbt.markets.demo import write_demo
 from bestbt.store import run_writer
 from bestbt.store.run_writer import is_writing
-from tests.conftest import ROOT
+from tests.conftest import ROOT, DemoStores
 from tests.face.strategies import ShortStraddle
 
 # Plays a run that is saved, telling each session's end; or steps it and waits to be killed.
@@ -55,9 +55,9 @@ sys.stdin.readline()
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    made = Store.open(tmp_path / "week.sqlite")
-    write_demo(made, "NIFTY", date(2024, 1, 1), date(2024, 1, 5))
+def store(demo_stores: DemoStores, tmp_path: Path) -> Iterator[Store]:
+    week = demo_stores(date(2024, 1, 1), date(2024, 1, 5))
+    made = Store.open(shutil.copy(week, tmp_path / "week.sqlite"))
     yield made
     made.close()
 

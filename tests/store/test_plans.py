@@ -18,7 +18,6 @@ from bestbt.engine.grid import Grid, Session
 from bestbt.engine.ports import ContractSpec
 from bestbt.engine.prices import PriceColumns, path_points
 from bestbt.errors import StoreCorrupt, UsageError
-from bestbt.markets.demo import write_demo
 from bestbt.store.assemble import Room, assemble, places
 from bestbt.store.feed import StoreFeed, on_grid
 from bestbt.store.plans import Loading, allowed_memory, parse_loading
@@ -26,18 +25,16 @@ from bestbt.store.reading import Reader
 from bestbt.store.segments import Bars, Packed, pack, unpack_blob
 from bestbt.store.store import Store
 from bestbt.units import MINUTE
+from tests.conftest import DemoStores
 
 DAYS = ("2024-01-01", "2024-01-12")
 
 
 @pytest.fixture(scope="module")
-def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def path(demo_stores: DemoStores, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A fortnight of the demo market."""
-    file = tmp_path_factory.mktemp("plans") / "prices.sqlite"
-    store = Store.open(file)
-    write_demo(store, "NIFTY", date(2024, 1, 1), date(2024, 1, 12))
-    store.close()
-    return file
+    fortnight = demo_stores(date(2024, 1, 1), date(2024, 1, 12))
+    return Path(shutil.copy(fortnight, tmp_path_factory.mktemp("plans") / "prices.sqlite"))
 
 
 @pytest.fixture

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import math
+import shutil
 from collections.abc import Iterator
 from datetime import date
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 from bestbt import Backtest, Store, Strategy, at
 from bestbt.engine.pricing import black76
-from bestbt.markets.demo import write_demo
 from bestbt.widgets.payoff import payoff
 from bestbt.widgets.positions import Positions, short_name
 from bestbt.widgets.scene import Scene, read_scene
+from tests.conftest import DemoStores
 
 
 class Condor(Strategy):
@@ -38,10 +38,9 @@ class Condor(Strategy):
 
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
-    path: Path = tmp_path_factory.mktemp("scene") / "demo.sqlite"
-    made = Store.open(path)
-    write_demo(made, "NIFTY", date(2024, 1, 1), date(2024, 1, 12))
+def store(demo_stores: DemoStores, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+    fortnight = demo_stores(date(2024, 1, 1), date(2024, 1, 12))
+    made = Store.open(shutil.copy(fortnight, tmp_path_factory.mktemp("scene") / "demo.sqlite"))
     yield made
     made.close()
 
