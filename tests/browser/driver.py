@@ -200,6 +200,9 @@ class Desk(Lab):
         """Show a copy of the notebook, none of its cells run."""
         if not self.name:
             super().open_notebook(notebook)
+            # what a run that has just been stopped still shows may come after the file was saved
+            sure = self.page.locator(".jp-Dialog button", has_text="Reload")
+            self.page.add_locator_handler(sure, lambda button: button.click())
             return
         with self.server.client(self.name) as client:
             reply = client.execute(FORGET, silent=True, reply=True, timeout=CELL_MS / 1000)

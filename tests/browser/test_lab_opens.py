@@ -27,8 +27,8 @@ def test_a_chart_is_drawn(desk: Desk) -> None:
     desk.run_all()
     line = desk.page.locator(".bqplot path.line").first
     expect(line).to_be_visible()
-    box = line.bounding_box()
-    assert box is not None
-    assert box["width"] > 100
-    assert box["height"] > 100
+    desk.page.wait_for_function(  # it is drawn small first
+        "line => { const b = line.getBoundingClientRect(); return b.width > 100 && b.height > 100 }",
+        arg=line.element_handle(),
+    )
     desk.screenshot("lab-chart")
