@@ -28,7 +28,7 @@ def test_a_chart_is_drawn(desk: Desk) -> None:
     line = desk.page.locator(".bqplot path.line").first
     expect(line).to_be_visible()
     desk.page.wait_for_function(  # it is drawn small first
-        "line => { const b = line.getBoundingClientRect(); return b.width > 100 && b.height > 100 }",
+        "line => (b => b.width > 100 && b.height > 100)(line.getBoundingClientRect())",
         arg=line.element_handle(),
     )
     desk.screenshot("lab-chart")
