@@ -67,6 +67,8 @@ class Charts:
         Called with the bar of a click, on the thread on which clicks come; it returns at once.
     picked
         Called on the publisher's thread when something else is charted; levels are gone then.
+    made
+        Called with a pane that has been made later than the others.
     """
 
     def __init__(
@@ -78,9 +80,10 @@ class Charts:
         pnl_height: int = 200,
         jumped: Callable[[Ordinal], None] | None = None,
         picked: Callable[[Charted], None] | None = None,
+        made: Callable[[widgets.Widget], object] = lambda _: None,
     ) -> None:
         self._run, self._publisher = run, publisher
-        self._jumped, self._picked = jumped, picked
+        self._jumped, self._picked, self._made = jumped, picked, made
         self._problem = ""
         self._followed: Ordinal | None = None
         self._expiries: dict[str, Sequence[tuple[Ordinal, str]]] = {}
@@ -196,8 +199,12 @@ class Charts:
 
     def show_levels(self, levels: Sequence[Level]) -> None:
         """Draw these levels, and no others, across the prices of what is charted now."""
-        levels = tuple(levels)
-        self._publisher.post("levels", lambda: self._level(levels))
+
+        def work() -> None:
+            self.take_levels(levels)
+            self.draw()
+
+        self._publisher.post("levels", work)
 
     def compare(
         self, bars: npt.NDArray[Any] | None, equity: Floats | None, label: str = ""
@@ -209,9 +216,27 @@ class Charts:
         self, bars: npt.NDArray[Any] | None, premium: Floats | None, label: str = "Premium"
     ) -> None:
         """Draw the combined premium of a group instead of the drawdown; None: the drawdown."""
-        self._publisher.post("premium", lambda: self._premium(bars, premium, label))
+
+        def work() -> None:
+            self.take_premium(bars, premium, label)
+            self.draw()
+
+        self._publisher.post("premium", work)
 
     # What the view has drawn, on the publisher's thread
+
+    def take_levels(self, levels: Sequence[Level]) -> None:
+        """Take the levels of `show_levels`; to be drawn with the rest."""
+        self.price.levels = tuple(levels)
+
+    def take_premium(
+        self, bars: npt.NDArray[Any] | None, premium: Floats | None, label: str = "Premium"
+    ) -> None:
+        """Take the premium of `show_premium`; to be drawn with the rest."""
+        self.equity.premium(bars, premium)
+        there = bars is not None
+        currency = "" if there else self._run.currency
+        send(self._over_under, title=label if there else "Drawdown", currency=currency)
 
     def grow(self) -> None:
         """Draw what the run has seen so far."""
@@ -352,23 +377,11 @@ class Charts:
         if self.price.book(newest, final):
             self._offer()
 
-    def _level(self, levels: tuple[Level, ...]) -> None:
-        if levels != self.price.levels:
-            self.price.levels = levels
-            self.draw()
-
     def _compare(self, bars: Any, equity: Any, label: str) -> None:
         self.equity.compare(bars, equity)
         title = "PnL" if bars is None else f"PnL · dashed: {label}"
         send(self._over_equity, title=title)
         self.draw()
-
-    def _premium(self, bars: Any, premium: Any, label: str) -> None:
-        self.equity.premium(bars, premium)
-        there = bars is not None
-        currency = "" if there else self._run.currency
-        send(self._over_under, title=label if there else "Drawdown", currency=currency)
-        self.equity.draw(*self.seen)  # of the update's other panes nothing is new
 
     def _follow(self, newest: Ordinal) -> None:
         """Keep the newest bar in sight, if it was; that of a run moved by hand comes into it."""
@@ -407,7 +420,9 @@ class Charts:
         pane = IndicatorPane(name, self._x, _INDICATOR)
         pointer = self._pointer(pane.figure)
         pointer.widest = self._widest()
-        return pane, pointer, _pane(pane.figure, pointer)
+        box = _pane(pane.figure, pointer)
+        self._made(box)
+        return pane, pointer, box
 
     def _label(self, newest: Ordinal) -> None:
         """Say what is shown, tell of each candle, and mark prices on the scale."""

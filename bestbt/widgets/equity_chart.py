@@ -30,7 +30,7 @@ class EquityChart:
         self, capital: Money, first_bar: Ordinal, x: Any, time_axis: Any, height: int
     ) -> None:
         self._capital, self._first = capital, first_bar
-        self._stretch: tuple[float, float] | None = None  # as last drawn
+        self._stretch: tuple[float, float, bool] | None = None  # as last drawn, and what below
         self._other: _Curve = _NONE
         self._worth: _Curve = _NONE
         self.take(np.empty(0), np.empty(0))
@@ -108,7 +108,8 @@ class EquityChart:
 
     def draw(self, lo: float, hi: float) -> None:
         """Show ``lo … hi``."""
-        steady, self._stretch = self._stretch == (lo, hi), (lo, hi)
+        stretch = (lo, hi, len(self._worth[0]) > 0)
+        steady, self._stretch = self._stretch == stretch, stretch
         x, y = thin(self._x, self._pnl, lo, hi, POINTS)
         other_x, other_y = thin(*self._other, lo, hi, POINTS)
         both = np.concatenate((y, other_y))
@@ -123,7 +124,7 @@ class EquityChart:
             send(self._below, x=NOTHING, y=NOTHING)
             send(self._premium, x=x, y=y)
             pad = max((float(y.max()) - float(y.min())) * 0.08, 0.5)
-            self._under_y.show(float(y.min()), float(y.max()), pad, pad)
+            self._under_y.show(float(y.min()), float(y.max()), pad, pad, steady)
             return
         x, y = thin(self._x, self._under, lo, hi, POINTS)
         deepest = min(float(y.min()), -1.0)

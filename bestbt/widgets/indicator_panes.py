@@ -23,6 +23,7 @@ class IndicatorPane:
 
     def __init__(self, name: str, x: Any, height: int) -> None:
         self.name = name
+        self._stretch: tuple[list[str], float, float] | None = None  # as last drawn
         self._y = ValueAxis(2)
         self._lines = [
             bqplot.Lines(
@@ -61,7 +62,9 @@ class IndicatorPane:
             send(line, x=some_x, y=some_y)
             if len(some_y):
                 low, high = min(low, float(some_y.min())), max(high, float(some_y.max()))
+        stretch = [i.label for i, _ in curves], lo, hi
+        steady, self._stretch = stretch == self._stretch, stretch
         if np.isfinite(low):
             pad = (high - low or abs(high) or 1.0) * 0.08
-            self._y.show(low, high, pad, pad)
+            self._y.show(low, high, pad, pad, steady)
         return "  ".join(i.label for i, _ in curves[:_LINES])

@@ -35,10 +35,17 @@ class Tabs:
         From left to right.
     chosen
         Called when another is chosen; any thread.
+    made
+        Called with the pane of a tab when that has been made.
     """
 
-    def __init__(self, tabs: list[Tab], chosen: Callable[[], object]) -> None:
-        self._tabs, self._chosen = {t.name: t for t in tabs}, chosen
+    def __init__(
+        self,
+        tabs: list[Tab],
+        chosen: Callable[[], object],
+        made: Callable[[widgets.Widget], object] = lambda _: None,
+    ) -> None:
+        self._tabs, self._chosen, self._taken = {t.name: t for t in tabs}, chosen, made
         self._made: dict[str, Callable[[], object]] = {}
         self._drawn: dict[str, Hashable] = {}
         self._strip = widgets.ToggleButtons(options=list(self._tabs), value=tabs[0].name)
@@ -64,6 +71,7 @@ class Tabs:
         tab = self._tabs[name or self.seen]
         if tab.name not in self._made:
             pane, self._made[tab.name] = tab.make()
+            self._taken(pane)
             self._places[tab.name].children = [pane]
         key = tab.key()
         if self._drawn.get(tab.name, _NEVER) != key:

@@ -17,6 +17,7 @@ import ipywidgets as widgets
 import numpy as np
 import pandas as pd
 
+from bestbt.charted import Charted
 from bestbt.errors import ParamError, did_you_mean
 from bestbt.widgets.breakpoints import Breakpoints
 from bestbt.widgets.chain_charts import ChainCharts
@@ -31,6 +32,7 @@ from bestbt.widgets.keys import Keys, help_html
 from bestbt.widgets.levels import levels, premium
 from bestbt.widgets.markers import ordinals
 from bestbt.widgets.pacer import Pacer
+from bestbt.widgets.parcel import Parcel
 from bestbt.widgets.payoff import payoff
 from bestbt.widgets.payoff_chart import PayoffChart
 from bestbt.widgets.positions import Positions
@@ -91,7 +93,9 @@ class RunView(widgets.VBox):  # type: ignore[misc]
         self._pace = Pace()
         self._pacer = Pacer()
         self._pacer.observe(lambda change: self._pace.painted(change["new"]), "ack")
+        self._parcel = Parcel(self._pacer)
         self._publisher = Publisher(self._failed)
+        self._pacer.on_msg(lambda *_: self._publisher.post("again", self._parcel.again))
         self._hand = Hand(run, self._refuse)
         self._header = Header(run, self._hand, self._look_now)
         self._question = Question()
@@ -101,7 +105,8 @@ class RunView(widgets.VBox):  # type: ignore[misc]
             height,
             pnl_height=_LOWER,
             jumped=self._hand.go_to,
-            picked=lambda _: self._draw_levels(),
+            picked=self._relevel,
+            made=self._take,
         )
         self._positions = Positions(self._acted)
         self._tabs = self._make_tabs()
@@ -123,6 +128,7 @@ class RunView(widgets.VBox):  # type: ignore[misc]
             ]
         )
         self.add_class("bt-view")
+        self._take(self)
         self._look_now()
 
     def __repr__(self) -> str:
@@ -186,7 +192,12 @@ class RunView(widgets.VBox):  # type: ignore[misc]
                 Tab("Breakpoints", self._make_breakpoints, now),
             ],
             self._look_now,
+            self._take,
         )
+
+    def _take(self, *made: widgets.Widget) -> None:
+        """Have what these and their parts send go with the rest of an update."""
+        self._parcel.take(_reach(made))
 
     def _make_chain(self) -> Drawn:
         height = _TABS - 24
@@ -345,13 +356,14 @@ class RunView(widgets.VBox):  # type: ignore[misc]
 
     def _draw(self) -> None:
         self._pace.begin()
+        self._parcel.open()
         # Several works, not one: what fails in one must not keep the others away.
         works: list[tuple[str, Callable[[], object]]] = [
             ("scene", self._read),
             ("header", self._draw_header),
             ("positions", self._draw_positions),
             ("chain", lambda: self._near.show(self._chained)),
-            ("levels of positions", self._draw_levels),
+            ("levels of positions", self._level),
         ]
         if self._over:
             works.append(("equity", self._charts.finish_equity))
@@ -387,14 +399,19 @@ class RunView(widgets.VBox):  # type: ignore[misc]
             can = self._run.state in ("running", "paused")
             self._positions.show(self._scene, open_=can, currency=self._run.currency)
 
-    def _draw_levels(self) -> None:
+    def _relevel(self, _: Charted) -> None:
+        self._level()
+        self._charts.draw()
+
+    def _level(self) -> None:
+        """Hand the charts what is marked of the positions; they are drawn after it."""
         scene = self._scene
         if scene is not None:
-            self._charts.show_levels(levels(scene, self._charts.charted, payoff(scene)))
+            self._charts.take_levels(levels(scene, self._charts.charted, payoff(scene)))
             bars, cost = premium(scene, self._run.columns) or (None, None)
             if self._premium or bars is not None:
                 self._premium = bars is not None
-                self._charts.show_premium(bars, cost, f"Premium to close, {self._run.currency}")
+                self._charts.take_premium(bars, cost, f"Premium to close, {self._run.currency}")
 
     def _draw_report(self) -> None:
         run = self._run
@@ -447,6 +464,7 @@ class RunView(widgets.VBox):  # type: ignore[misc]
 
     def _draw_pace(self) -> None:
         self._pacer.seq = self._pace.sent()
+        self._parcel.send()
 
     def _refuse(self, why: str) -> None:
         if why != self._refused:

@@ -17,6 +17,21 @@ function element(parent, name) {
   return made;
 }
 
+// Show these, each `{ name, style, text, title }`. Elements are kept and changed where they differ:
+// to make them anew at every update would cost the page more than the chart they lie on.
+function show(parent, wanted) {
+  while (parent.children.length > wanted.length) parent.lastChild.remove();
+  wanted.forEach((one, i) => {
+    const made = parent.children[i] ?? element(parent, "");
+    const was = made.shown_ ?? {};
+    if (one.name !== was.name) made.className = one.name;
+    if (one.style !== was.style) made.style.cssText = one.style;
+    if (one.text !== was.text) made.textContent = one.text ?? "";
+    if (one.title !== was.title) made.title = one.title ?? "";
+    made.shown_ = one;
+  });
+}
+
 function before(list, value) {
   let lo = 0;
   let hi = list.length;
@@ -26,6 +41,10 @@ function before(list, value) {
     else hi = middle;
   }
   return lo - 1;
+}
+
+function write(el, text) {
+  if (el.textContent !== text) el.textContent = text;
 }
 
 const two = (n) => String(n).padStart(2, "0");
@@ -40,13 +59,19 @@ function timeOf(clock, bar) {
   return `${day} ${two(t.getUTCHours())}:${two(t.getUTCMinutes())}${seconds}`;
 }
 
-function numberOf(currency, value) {
-  const places = currency ? 0 : 2;
-  const rounded = Number(value.toFixed(places));
-  const digits = Math.abs(rounded).toLocaleString(currency === "₹" ? "en-IN" : "en-US", {
+const formats = {}; // to make one takes longer than to use it a thousand times
+function written(language, places) {
+  formats[language + places] ??= new Intl.NumberFormat(language, {
     minimumFractionDigits: places,
     maximumFractionDigits: places,
   });
+  return formats[language + places];
+}
+
+function numberOf(currency, value) {
+  const places = currency ? 0 : 2;
+  const rounded = Number(value.toFixed(places));
+  const digits = written(currency === "₹" ? "en-IN" : "en-US", places).format(Math.abs(rounded));
   return (rounded < 0 ? "−" : "") + currency + digits;
 }
 
@@ -78,7 +103,7 @@ function render({ model, el }) {
   const named = element(title, "bt-pane-name");
   const readout = element(title, "bt-readout");
   const listening = [];
-  let X, Y, pane, figure, sized, drag, rows, saving, clicking, waiting;
+  let X, Y, pane, figure, sized, drag, rows, saving, clicking, waiting, measured;
   let inside = null; // height in this pane at which the pointer is
   let pointed = null; // bar at which it is in any pane
 
@@ -91,12 +116,16 @@ function render({ model, el }) {
     listening.push(() => target.removeEventListener(event, work, options));
   };
 
-  // Of the figure itself, for what it leaves to its axes is its own affair.
+  // Of the figure itself, for what it leaves to its axes is its own affair. Measured once for each
+  // size: to ask the page while it is being changed has it laid out at once.
   function plot() {
+    if (measured) return measured;
     const box = el.getBoundingClientRect();
     const area = figure ? figure.getBoundingClientRect() : { left: 0, top: 0, width: 0, height: 0 };
     const { width, height } = area;
-    return { left: area.left - box.left, top: area.top - box.top, width, height };
+    const found = { left: area.left - box.left, top: area.top - box.top, width, height, all: box.width };
+    if (width > 0 && height > 0) measured = found;
+    return found;
   }
   const toX = (p, bar) => p.left + ((bar - X.get("min")) / (X.get("max") - X.get("min"))) * p.width;
   const toBar = (p, x) => X.get("min") + ((x - p.left) / p.width) * (X.get("max") - X.get("min"));
@@ -115,54 +144,59 @@ function render({ model, el }) {
     }
     const p = plot();
     if (p.width <= 0 || p.height <= 0) return;
-    fixed.replaceChildren();
-    drawMarks(p);
-    drawTags(p);
+    show(fixed, [...marksIn(p), ...tagsIn(p)]);
     if (pointed !== null) cross(pointed, inside === null ? null : el);
   }
   const redraw = () => {
     if (waiting === undefined) waiting = requestAnimationFrame(draw);
   };
 
-  function drawTags(p) {
+  function tagsIn(p) {
     const tags = model.get("tags").filter((tag) => Number.isFinite(tag.price));
     const bottom = p.top + p.height;
     const heights = tags.map((tag) => toY(p, tag.price));
     const labels = spread(heights.map((y) => y - 8), 16, p.top, bottom);
-    tags.forEach((tag, i) => {
+    return tags.flatMap((tag, i) => {
       const outside = heights[i] < p.top ? "↑ " : heights[i] > bottom ? "↓ " : "";
       const kind = `bt-is-${tag.kind}`;
+      const shown = [];
       if (!outside) {
-        const line = element(fixed, `bt-line ${kind}`);
-        line.style.cssText = `left:${p.left}px;top:${heights[i]}px;width:${p.width}px`;
+        const style = `left:${p.left}px;top:${heights[i]}px;width:${p.width}px`;
+        shown.push({ name: `bt-line ${kind}`, style });
       }
-      const label = element(fixed, `bt-tag bt-level ${kind}`);
-      label.style.cssText = `left:${p.left + p.width}px;top:${labels[i]}px`;
-      label.textContent = numberOf(model.get("currency"), tag.price);
+      shown.push({
+        name: `bt-tag bt-level ${kind}`,
+        style: `left:${p.left + p.width}px;top:${labels[i]}px`,
+        text: numberOf(model.get("currency"), tag.price),
+      });
       if (outside + tag.text) {
-        const said = element(fixed, `bt-said ${kind}`);
-        said.style.cssText = `right:${el.clientWidth - p.left - p.width}px;top:${labels[i]}px`;
-        said.textContent = outside + tag.text;
+        const style = `right:${p.all - p.left - p.width}px;top:${labels[i]}px`;
+        shown.push({ name: `bt-said ${kind}`, style, text: outside + tag.text });
       }
+      return shown;
     });
   }
 
-  function drawMarks(p) {
+  function marksIn(p) {
+    const shown = [];
     let free = -Infinity;
     for (const mark of model.get("marks")) {
       const x = toX(p, mark.bar);
       if (x < p.left || x > p.left + p.width) continue;
       if (mark.kind === "stand") {
-        const line = element(fixed, "bt-stand");
-        line.style.cssText = `left:${x}px;top:${p.top}px;height:${p.height}px`;
+        const style = `left:${x}px;top:${p.top}px;height:${p.height}px`;
+        shown.push({ name: "bt-stand", style });
       } else if (x >= free) {
-        const flag = element(fixed, `bt-expiry bt-is-${mark.kind}`);
-        flag.style.cssText = `left:${x}px;top:${p.top + p.height}px`;
-        flag.textContent = mark.kind === "monthly" ? "M" : "W";
-        flag.title = mark.text;
+        shown.push({
+          name: `bt-expiry bt-is-${mark.kind}`,
+          style: `left:${x}px;top:${p.top + p.height}px`,
+          text: mark.kind === "monthly" ? "M" : "W",
+          title: mark.text,
+        });
         free = x + 14;
       }
     }
+    return shown;
   }
 
   function cross(bar, source) {
@@ -189,10 +223,7 @@ function render({ model, el }) {
 
   function read(bar) {
     const names = model.get("columns");
-    if (!rows || !rows[0].length || !names.length) {
-      readout.textContent = "";
-      return;
-    }
+    if (!rows || !rows[0].length || !names.length) return write(readout, "");
     let at = rows[0].length - 1;
     if (bar !== null) {
       at = Math.max(before(rows[0], bar), 0);
@@ -200,7 +231,7 @@ function render({ model, el }) {
     }
     const currency = model.get("currency");
     const told = names.map((name, i) => `${name} ${numberOf(currency, rows[i + 1][at])}`.trim());
-    readout.textContent = told.join("  ");
+    write(readout, told.join("  "));
   }
 
   function unpack() {
@@ -318,7 +349,7 @@ function render({ model, el }) {
 
   const referred = (name) => model.widget_manager.get_model(model.get(name).slice("IPY_MODEL_".length));
   const name = () => {
-    named.textContent = model.get("title");
+    write(named, model.get("title"));
   };
   name();
   vertical.hidden = horizontal.hidden = value.hidden = time.hidden = true;
@@ -335,6 +366,7 @@ function render({ model, el }) {
     unpack();
     // it is told its size when it is put into the page, and whenever that changes
     sized = new ResizeObserver(() => {
+      measured = undefined;
       const found = el.closest(".bt-pane");
       if (found && !pane) {
         pane = found;
