@@ -1,4 +1,4 @@
-"""The browser's half of pacing: it answers each number once that update is on the screen."""
+"""The browser's half of pacing: it answers every other number once that update is on the screen."""
 
 from __future__ import annotations
 
@@ -24,4 +24,4 @@ class Pacer(anywidget.AnyWidget):
     _esm = static("pacer.js")
     _css = static("view.css")
     seq = traitlets.Int(0).tag(sync=True)
-    ack = traitlets.Int(0).tag(sync=True)
+    ack = traitlets.Int(0).tag(sync=True, echo_update=False)

@@ -23,8 +23,8 @@ class Parcel:
     Parameters
     ----------
     pacer
-        Carries parcels. Nothing is packed until it has answered the update before: what comes
-        before its half of the page listens would be lost.
+        Carries parcels. Nothing is packed while it does not answer: what comes before its half of
+        the page listens would be lost.
     """
 
     def __init__(self, pacer: Pacer) -> None:
@@ -42,7 +42,7 @@ class Parcel:
 
     def open(self) -> None:
         """Begin to pack what this thread changes."""
-        if self._pacer.seq and self._pacer.ack == self._pacer.seq:
+        if self._pacer.ack and self._pacer.seq - self._pacer.ack < 2:
             self._packer = threading.get_ident()
 
     def send(self) -> None:

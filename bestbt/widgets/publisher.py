@@ -137,6 +137,8 @@ class Pace:
         Seconds between two updates at the least.
     patience
         Seconds after which an answer is no longer waited for (the page may be closed).
+    ahead
+        Updates sent before an answer is waited for. The page answers as seldom.
     clock, cpu
         Seconds that only grow, and CPU seconds of the thread that draws; tests give their own.
 
@@ -147,7 +149,10 @@ class Pace:
     >>> pace.ready(), pace.sent(), pace.ready()
     (True, 1, False)
     >>> now[0] = 0.3
-    >>> pace.ready(), pace.painted(1), pace.ready()
+    >>> pace.ready(), pace.sent()
+    (True, 2)
+    >>> now[0] = 0.6
+    >>> pace.ready(), pace.painted(2), pace.ready()
     (False, None, True)
     """
 
@@ -155,11 +160,13 @@ class Pace:
         self,
         least: float = 0.2,
         patience: float = 1.0,
+        ahead: int = 2,
         *,
         clock: Clock = time.monotonic,
         cpu: Clock = time.thread_time,
     ) -> None:
-        self._least, self._patience, self._clock, self._cpu = least, patience, clock, cpu
+        self._least, self._patience, self._ahead = least, patience, ahead
+        self._clock, self._cpu = clock, cpu
         self._seq = self._ack = 0
         self._at = float("-inf")
         self._began = self._cost = 0.0
@@ -181,6 +188,6 @@ class Pace:
     def ready(self, sparing: bool = False) -> bool:
         """Whether the next update may go out; *sparing* the engine, which shares the processor."""
         since = self._clock() - self._at
-        if self._ack < self._seq:
+        if self._seq - self._ack >= self._ahead:
             return since >= self._patience
         return since >= (max(self._least, _SHARE * self._cost) if sparing else self._least)

@@ -148,19 +148,30 @@ def test_a_browser_that_does_not_answer_gets_one_a_second() -> None:
         if it.pace.ready():
             it.pace.sent()
             sent += 1
-    assert sent == 10
+    assert sent == 1 + 10  # one is sent ahead of any answer
+
+
+def test_a_browser_that_answers_every_other_one_gets_as_many() -> None:
+    it = Paced()
+    sent = 0
+    for tick in range(80):
+        it.now = tick / 8
+        if it.pace.ready():
+            sent = it.pace.sent()
+            if sent % 2 == 0:
+                it.pace.painted(sent)
+    assert sent == 40
 
 
 def test_an_old_answer_does_not_count() -> None:
     it = Paced()
-    first = it.pace.sent()
-    second = it.pace.sent()
+    first, second, third = it.pace.sent(), it.pace.sent(), it.pace.sent()
     it.now = 0.5
     it.pace.painted(first)
     assert not it.pace.ready()
-    it.pace.painted(second)
+    it.pace.painted(third)
     assert it.pace.ready()
-    it.pace.painted(first)
+    it.pace.painted(second)
     assert it.pace.ready()
 
 
