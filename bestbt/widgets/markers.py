@@ -48,7 +48,7 @@ KINDS = (
 _LISTED = 4  # fills told by one marker
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Marked:
     """Fills ready to be marked, in time order; arrays of one length.
 

@@ -104,8 +104,10 @@ def send(mark: Any, **traits: Any) -> None:
 
 def _differs(mark: Any, name: str, value: Any) -> bool:
     old = getattr(mark, name)
+    if old is value:
+        return False
     if not isinstance(value, np.ndarray):
         return bool(old != value)
-    if not isinstance(old, np.ndarray) or old.shape != value.shape:
+    if not isinstance(old, np.ndarray) or old.shape != value.shape or old.dtype != value.dtype:
         return True
-    return not np.array_equal(old, value, equal_nan=value.dtype.kind == "f")
+    return old.tobytes() != value.tobytes()  # a tenth of the time of a comparison that knows NaN

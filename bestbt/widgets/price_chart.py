@@ -88,6 +88,8 @@ class PriceChart:
         self.named: list[str] = []  # indicators drawn
         self._all: Marked | None = None
         self._marked: Marked | None = None
+        self._placed: tuple[Any, ...] = ()  # what the places of the markers were made of
+        self._told = ""
         self._spans: list[Span] = []
         self._curves: dict[int, tuple[Indicator, Floats]] = {}
         self._y = ValueAxis(6)
@@ -184,6 +186,7 @@ class PriceChart:
         self._booked, self._rested = (0, 0), 0.0
         self._spans = []
         self._curves = {}
+        self._placed = ()
         for mark in self._markers:
             send(mark, x=NOTHING, y=NOTHING, names=NOTHING)
 
@@ -225,6 +228,7 @@ class PriceChart:
             beside=beside,
         )
         if seen is None:
+            self._placed = ()
             for mark in (self._wicks, self._up, self._down, *self._lines, *self._markers):
                 send(mark, x=NOTHING, y=NOTHING)
             return "no prices here"
@@ -313,11 +317,20 @@ class PriceChart:
     def _mark(self, marked: Marked, seen: Candles, lo: float, hi: float) -> str:
         """Put markers clear of the candles: what is bought below them, what is sold above.
 
-        On an option's own chart they stand at the price of the fill.
+        On an option's own chart they stand at the price of the fill. While the run plays nothing of
+        it changes but the newest candle: as long as no marker is there, all stay where they are.
         """
+        edges = seen.x[:-1] + np.diff(seen.x) / 2
+        at = int(np.searchsorted(edges, marked.bar[-1])) if len(marked.bar) else 0
+        scale = self._y.scale.min, self._y.scale.max, self._height
+        placed = marked, lo, hi, scale, seen.timeframe, seen.low[at], seen.high[at]
+        if placed != self._placed:
+            self._placed, self._told = placed, self._place(marked, seen, edges, lo, hi)
+        return self._told
+
+    def _place(self, marked: Marked, seen: Candles, edges: Floats, lo: float, hi: float) -> str:
         picked, shown, total = select(marked, lo, hi, MARKERS, _SLOTS)
         pixel = (self._y.scale.max - self._y.scale.min) / max(self._height - _TOP - _BOTTOM, 1)
-        edges = seen.x[:-1] + np.diff(seen.x) / 2
         side = 0.009 * (hi - lo)  # half a marker: one at the edge is seen whole
         many = shown > _SLOTS // 2
         own = len(self.charted.legs) == 1 and self.charted.legs[0].expiry is not None
