@@ -120,6 +120,31 @@ def test_a_closed_tab_is_opened_again(lab: Lab, again: Lab) -> None:
     goes_on(again.page.locator(".bt-view"))
 
 
+def test_a_page_that_comes_later_shows_what_the_first_one_shows(lab: Lab, again: Lab) -> None:
+    """Updates go on while it loads: what they brought it must be told."""
+    lab.open_notebook([LOADED, SLOW])
+    lab.run_all()
+    view = lab.page.locator(".bt-view")
+    expect(state(view)).to_have_text("Running")
+    lab.save()
+
+    again.name = lab.name
+    again.visit()
+    goes_on(again.page.locator(".bt-view"))
+    view.locator(".bt-pause").click()
+
+    expect(state(view)).to_have_text("Paused")
+    later = again.page.locator(".bt-view")
+    expect(state(later)).to_have_text("Paused")
+    parts = ".bt-facts", ".bt-status", ".bt-told", ".bt-compact tbody", ".bt-pane-title"
+    for part in parts:
+        text = view.locator(part).first.text_content()
+        expect(later.locator(part).first).to_have_text(text or "")
+    lines = [p.locator(".bt-price path.line").all() for p in (view, later)]
+    drawn = [[line.get_attribute("d") for line in some] for some in lines]
+    assert drawn[0] == drawn[1]
+
+
 def test_a_run_that_ended_while_the_tab_was_closed_is_shown_ended(
     lab: Lab, again: Lab, tmp_path: Path
 ) -> None:
