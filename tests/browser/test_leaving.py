@@ -130,6 +130,7 @@ def test_a_page_that_comes_later_shows_what_the_first_one_shows(lab: Lab, again:
 
     again.name = lab.name
     again.visit()
+    again.wait_idle()
     goes_on(again.page.locator(".bt-view"))
     view.locator(".bt-pause").click()
 
