@@ -141,7 +141,7 @@ SEEN = """() => {
 def demo(server: Server, pytestconfig: pytest.Config) -> str:
     """Return what a cell says to read the demo market."""
     kept = pytestconfig.getoption("--keep")
-    path = Path(kept).resolve() if kept else server.store
+    path = Path(kept).resolve() if kept else server.store  # which holds it
     if not path.exists():
         store = Store.open(path)
         write_demo(store)
@@ -348,6 +348,7 @@ class Options:
 
 
 if __name__ == "__main__":
-    words = ["-q", "-s", "-p", "no:cacheprovider", "-p", "tests.browser.conftest"]
+    words = ["-q", "-s", "-p", "no:cacheprovider"]
+    words += ["-p", "tests.conftest", "-p", "tests.browser.conftest"]
     words += ["--rootdir", str(ROOT), "-c", str(ROOT / "pyproject.toml"), *sys.argv[1:], __file__]
     sys.exit(pytest.main(words, [Options()]))
