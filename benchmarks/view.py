@@ -3,7 +3,7 @@
     python benchmarks/view.py                     a minute of streaming
     python benchmarks/view.py --minutes 10        ten of them, for its memory
     python benchmarks/view.py --keep demo.sqlite  the demo market made once, used again
-    python benchmarks/view.py -k slowdown         one of: picture, pause, slowdown, stream
+    python benchmarks/view.py -k slowdown         one of: picture, pause, slowdown, paced, stream
 
 JupyterLab is driven as its user would. Strategies are `on_bar` ones that sell two stopped legs a
 day and count in a loop, so that a run of the demo quarter lasts as long as is wanted. Times of
@@ -34,7 +34,7 @@ from tests.browser.driver import Lab, Server  # noqa: E402
 LOOPS = """\
 %load_ext bestbt
 import json, os, pathlib, threading, time
-from time import thread_time
+from time import process_time, thread_time
 
 def loops_for(seconds):
     "Loops that take so long, of CPU time."
@@ -53,12 +53,12 @@ def tell(name, what):
 def when_over(name, run):
     "Tell what the run took, and how its view was painted."
     def wait():
-        cpu = time.process_time()
         run.done.wait()
+        busy = run.bt.simulation.strategy
         tell(name, {
             "seconds": run._player.seconds,
-            "engine": run.bt.simulation.strategy.spent,
-            "others": time.process_time() - cpu - run.bt.simulation.strategy.spent,
+            "engine": busy.spent,
+            "others": process_time() - busy.process - busy.spent,
             "sent": watched.get("sent", []), "ack": watched.get("ack", []),
         })
     threading.Thread(target=wait, daemon=True).start()
@@ -89,11 +89,11 @@ tell("pid", os.getpid())"""
 CELL = """\
 %%backtest NIFTY {options} --as {name}
 class Busy(Strategy):
-    began = spent = 0.0
+    began = spent = process = 0.0
 
     def on_bar(self):
         if not self.began:
-            self.began = thread_time()
+            self.began, self.process = thread_time(), process_time()
         for i in range(loops):
             pass
         self.spent = thread_time() - self.began
@@ -293,6 +293,29 @@ def test_slowdown(lab: Lab, demo: str) -> None:
     others = least("seen", "others") - least("bare", "others")
     say("an update", "", updates=updates, kernel_CPU_ms=ms(others / updates))
     say("CPU of the view, of the engine's", "10 %", percent=100 * others / least("seen", "engine"))
+
+
+def test_paced(lab: Lab, demo: str) -> None:
+    cells = [LOOPS, cell("busy", demo + " --step")]
+    cells += ["watch(busy); busy.pace = 100; busy.resume()", "busy.pause(); tell('paced', watched)"]
+    lab.page.set_viewport_size({"width": 1280, "height": 800})
+    lab.open_notebook(cells)
+    for number in range(3):
+        run_cell(lab, number)
+    lab.page.locator(".bt-view").scroll_into_view_if_needed()
+    lab.page.wait_for_timeout(15_000)
+    run_cell(lab, 3)
+    found = told(lab, "paced")
+    sent, acks = dict(map(tuple, found["sent"])), dict(map(tuple, found["ack"]))
+    lags = [acks[seq] - sent[seq] for seq in acks if seq in sent]
+    span = max(sent.values()) - min(sent.values())
+    say(
+        "played at 100 bars a second, updates a second",
+        "5",
+        rate=round((len(sent) - 1) / span, 2),
+        lag_ms=ms(statistics.median(lags)),
+        most=ms(max(lags)),
+    )
 
 
 def test_stream(lab: Lab, demo: str, pytestconfig: pytest.Config) -> None:

@@ -158,7 +158,7 @@ class Pace:
 
     def __init__(
         self,
-        least: float = 0.2,
+        least: float = 0.19,
         patience: float = 1.0,
         ahead: int = 2,
         *,
@@ -170,15 +170,17 @@ class Pace:
         self._seq = self._ack = 0
         self._at = float("-inf")
         self._began = self._cost = 0.0
+        self._begun: float | None = None
 
     def begin(self) -> None:
-        """Note that an update is begun, on the thread that draws it."""
-        self._began = self._cpu()
+        """Note that an update is begun, on the thread that draws it: the next is due from here."""
+        self._began, self._begun = self._cpu(), self._clock()
 
     def sent(self) -> int:
         """Note that an update goes out; return its number."""
         self._seq += 1
-        self._at, self._cost = self._clock(), self._cpu() - self._began
+        self._at = self._clock() if self._begun is None else self._begun
+        self._cost, self._begun = self._cpu() - self._began, None
         return self._seq
 
     def painted(self, seq: int) -> None:

@@ -50,7 +50,7 @@ __all__ = ["RunView"]
 _LOWER = 200  # pixels of PnL and of the chain beside it
 _TABS = 132  # pixels of what is under the tabs
 _TABLES = ("Report", "Trades", "Fills", "Orders", "Log")
-_LOOK = 0.03  # seconds between two looks at the run: a few attribute reads
+_LOOK = 0.02  # seconds between two looks at the run: a few attribute reads
 _REST = 0.5  # seconds that a run has to stand before it is kept: steps come fast
 
 
@@ -71,7 +71,7 @@ class RunView(widgets.VBox):  # type: ignore[misc]
 
     Notes
     -----
-    Only the publisher's thread changes what is seen. It looks at the run thirty times a second
+    Only the publisher's thread changes what is seen. It looks at the run fifty times a second
     and sends at most five updates a second, each when the browser has painted the last, and fewer
     where they would slow an engine at full speed by more than a tenth. It ends when the result is
     drawn, and comes back for as long as a zoom takes to draw, or when the run goes on. What is

@@ -140,6 +140,16 @@ def test_a_browser_that_paints_at_once_gets_four_a_second() -> None:
     assert sent == 40
 
 
+def test_what_drawing_takes_does_not_delay_the_next_update() -> None:
+    it = Paced()
+    it.pace.begin()
+    it.now = 0.2  # drawn
+    it.pace.painted(it.pace.sent())
+    assert not it.pace.ready()
+    it.now = 0.25
+    assert it.pace.ready()
+
+
 def test_a_browser_that_does_not_answer_gets_one_a_second() -> None:
     it = Paced()
     sent = 0
