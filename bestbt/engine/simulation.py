@@ -29,6 +29,14 @@ from bestbt.units import Money, Ordinal, RawMoney, money
 __all__ = ["Intervention", "Simulation"]
 
 
+class _Named(NamedTuple):
+    """An order, told from others by where it came from."""
+
+    by: int | None  # number of what was done by hand and placed it; None: the strategy did
+    wish: tuple[Any, ...]  # of the strategy's: what it was when it was placed
+    rank: int  # among those of which the same can be said
+
+
 class Intervention(NamedTuple):
     """Something done by hand after the hooks of a bar; contracts are named by symbol."""
 
@@ -36,7 +44,8 @@ class Intervention(NamedTuple):
     verb: str
     args: tuple[Any, ...]
     terms: dict[str, Any]
-    wish: tuple[Any, ...] = ()  # that of the order it names, whose id is another in another replay
+    number: int = -1  # its own; two that say the same are two
+    order: _Named | None = None  # the order it names, whose id may be another in another replay
 
     @property
     def call(self) -> str:
@@ -139,6 +148,7 @@ class Simulation(ByHand):
         self.arrived = False  # whether the newest `run` came to its aim, or to a breakpoint
         self._aim: Ordinal | str | None = None
         self._applied = 0
+        self._done = 0  # how many things were ever done by hand
         self._pausing = False
         self.failed = False
         self._restart()
@@ -151,6 +161,7 @@ class Simulation(ByHand):
         for remark in desk.feed.remarks:
             desk.note("data", remark)
         self._applied = 0
+        self._by: dict[int, int] = {}  # by the id of an order placed by hand: what placed it
         self.met, self.arrived = "", False
         self.failed = True  # until it stands before its first bar
         strategy.init()
@@ -396,6 +407,7 @@ class Simulation(ByHand):
     def redo(self, interventions: Sequence[Intervention]) -> None:
         """Take over what was done by hand to another run; only before the first bar."""
         self.interventions += interventions
+        self._done = max((i.number + 1 for i in interventions), default=self._done)
         self._apply_interventions()
 
     def forget(self) -> None:
@@ -427,17 +439,21 @@ class Simulation(ByHand):
             raise UsageError(f"{verb}: the run has played its last bar; nothing could fill.")
         if self.failed:
             raise UsageError(f"{verb}: the strategy raised in the middle of a bar; rewind first.")
-        wish: tuple[Any, ...] = ()
+        order = None
         if verb in NAMING_AN_ORDER:
-            order = self.desk.working(verb, args[0])
-            args, wish = (order.id, *args[1:]), _wish(order)
-        done = Intervention(self.bar, verb, args, terms, wish)
+            named = self.desk.working(verb, args[0])
+            args, order = (named.id, *args[1:]), self._named(named)
+        done = Intervention(self.bar, verb, args, terms, self._done, order)
         self._do(done)
+        self._done += 1
         self.interventions.insert(self._applied, done)
         self._applied += 1
 
     def _do(self, what: Intervention) -> None:
+        orders = self.desk.orders
+        before = len(orders)
         perform(self.desk, what.verb, what.args, what.terms)
+        self._by |= {order.id: what.number for order in orders[before:]}
 
     def _next_intervention(self) -> Ordinal:
         return max(self.interventions[self._applied].bar, self.bar + 1)
@@ -450,21 +466,35 @@ class Simulation(ByHand):
             self._applied += 1
             again = self.interventions[self._applied - 1]
             try:
-                if again.wish:
+                if again.order is not None:
                     again = self.interventions[self._applied - 1] = self._found_again(again)
                 self._do(again)
             except UsageError as error:  # the run has gone another way since it was recorded
                 self.desk.note("refused", f"{again.verb}: {error}")
 
+    def _named(self, order: Order) -> _Named:
+        by = self._by.get(order.id)
+        wish = _wish(order) if by is None else ()
+        return _Named(by, wish, self._alike(by, wish).index(order.id))
+
+    def _alike(self, by: int | None, wish: tuple[Any, ...]) -> list[int]:
+        """Ids of the orders that came from there; of the strategy's those that were this wish."""
+        return [
+            order.id
+            for order in self.desk.orders
+            if self._by.get(order.id) == by and (by is not None or _wish(order) == wish)
+        ]
+
     def _found_again(self, what: Intervention) -> Intervention:
         """Return it with the id that its order has in this replay: one undone before took one."""
-        orders, (id, *rest) = self.desk.orders, what.args
-        if id < len(orders) and _wish(orders[id]) == what.wish:
-            return what
-        for order in reversed(orders):
-            if _wish(order) == what.wish:
-                return what._replace(args=(order.id, *rest))
-        raise OrderError(f"the order that was meant, then number {id}, is not placed any more.")
+        assert what.order is not None
+        by, wish, rank = what.order
+        alike = self._alike(by, wish)
+        if rank >= len(alike):
+            raise OrderError(
+                f"the order that was meant, then number {what.args[0]}, is not placed any more."
+            )
+        return what._replace(args=(alike[rank], *what.args[1:]))
 
 
 def _wish(order: Order) -> tuple[Any, ...]:

@@ -66,7 +66,8 @@ class Charts:
     jumped
         Called with the bar of a click, on the thread on which clicks come; it returns at once.
     picked
-        Called on the publisher's thread when something else is charted; levels are gone then.
+        Called on the publisher's thread when something else is charted, before it is drawn; levels
+        are gone then.
     made
         Called with a pane that has been made later than the others.
     """
@@ -365,9 +366,9 @@ class Charts:
             self._recent = [charted.name, *kept][:_PICKED]
         self._offer()
         self._symbol.value = ""  # so that the list offers all again
-        self.draw()
         if self._picked is not None:
             self._picked(charted)
+        self.draw()
 
     def _offer(self) -> None:
         names = [*self._run.symbols, *self._recent, *self.price.traded(_TRADED)]

@@ -43,6 +43,7 @@ class Hand:
     ) -> None:
         self._run, self._tell = run, tell
         self._worker = worker(self._failed)
+        self._playing = False  # whether to play on waits
         self._bars = 0  # steps that wait: a key held down must not leave a queue behind
         self._numbers = count()
 
@@ -56,7 +57,8 @@ class Hand:
         if self._run.state == "running":
             self._run.pause()
         else:
-            self._worker.post("play", self._play_on)
+            self._playing = not self._playing  # twice is not at all
+            self._worker.post("play", self._play)
 
     def stop(self) -> None:
         """End the run."""
@@ -98,6 +100,11 @@ class Hand:
             bt.go_to(self._run.moment(event))
         else:
             self._play_on(event)
+
+    def _play(self) -> None:
+        asked, self._playing = self._playing, False
+        if asked and self._run.state != "running":  # to an event that was asked for before
+            self._play_on()
 
     def _play_on(self, event: str | None = None) -> None:
         if self._run.done.is_set():

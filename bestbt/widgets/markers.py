@@ -6,7 +6,7 @@ All fills while they are few; those that matter, when not.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any, NamedTuple
 
@@ -97,6 +97,7 @@ class Span:
     start: float
     end: float
     text: str
+    when: str
 
 
 class _Mark(NamedTuple):
@@ -114,10 +115,13 @@ def ordinals(grid: Grid, times: pd.DatetimeIndex) -> Ordinals:
     return np.searchsorted(grid.starts, times.as_unit("ns").asi8, side="right") - 1
 
 
-def _closed(grid: Grid, times: pd.Series[Any]) -> Ordinals:
-    """Return the newest bar that has closed by each time: what a hook says is said behind it."""
-    at = pd.DatetimeIndex(times).as_unit("ns").asi8
-    return np.searchsorted(grid.ends, at, side="right") - 1
+def _stood(run: Viewable, times: pd.Series[Any]) -> Ordinals:
+    """Return where the run stood at each time: the newest closed bar, at an open the first."""
+    grid, at = run.grid, pd.DatetimeIndex(times).as_unit("ns").asi8
+    closed = np.searchsorted(grid.ends, at, side="right") - 1
+    begun = np.searchsorted(grid.starts, at, side="right") - 1
+    opened = (closed < 0) | (grid.session_of[closed] != grid.session_of[begun])
+    return np.maximum(np.where(opened, begun, closed), run.first_bar)
 
 
 def mark_fills(run: Viewable) -> Marked:
@@ -181,7 +185,7 @@ def _when(time: pd.Timestamp) -> str:
     return f"{time:%d %b %H:%M:%S}" if time.second else f"{time:%d %b %H:%M}"
 
 
-def mark_blocks(run: Viewable, spans: Iterable[Span]) -> Marked:
+def mark_blocks(spans: Iterable[Span]) -> Marked:
     """Prepare a mark where each block began."""
     return _marked(
         [
@@ -192,8 +196,7 @@ def mark_blocks(run: Viewable, spans: Iterable[Span]) -> Marked:
                 0.0,
                 float("nan"),
                 "",
-                f"{run.grid.to_local(run.grid.end(int(span.start))):%d %b %H:%M}  "
-                f"Blocked: {span.text}",
+                f"{span.when}  Blocked: {span.text}",
             )
             for span in spans
         ]
@@ -204,11 +207,11 @@ def mark_hands(run: Viewable) -> Marked:
     """Prepare a mark at each bar after which something was done by hand."""
     log = run.log
     rows = log[log["kind"] == "intervention"]
-    bars = _closed(run.grid, rows["time"])
+    bars = _stood(run, rows["time"])
     return _marked(
         [
             _Mark(
-                max(int(bar), run.first_bar),
+                int(bar),
                 "by hand",
                 True,
                 0.0,
@@ -254,21 +257,19 @@ def block_spans(run: Viewable) -> list[Span]:
     """Read from the log when each block was on; one that is on lasts to the day it ends on."""
     log = run.log
     rows = log[log["kind"].isin(["block", "unblock"])]
-    bars = _closed(run.grid, rows["time"])
-    begun: dict[int, tuple[float, str]] = {}
+    bars = _stood(run, rows["time"])
     spans: dict[int, Span] = {}
-    for bar, kind, text, values in zip(
-        bars, rows["kind"], rows["text"], rows["values"], strict=True
+    for bar, time, kind, text, values in zip(
+        bars, rows["time"], rows["kind"], rows["text"], rows["values"], strict=True
     ):
         number = values.get("number")
         if number is None:  # positions left to their stops: no block of entries
             continue
         if kind == "block":
-            begun[number] = float(bar), text
-            spans[number] = Span(float(bar), float(_until(run, values.get("until"))), text)
-        elif number in begun:
-            start, said = begun[number]
-            spans[number] = Span(start, float(bar), said)
+            end = float(_until(run, values.get("until")))
+            spans[number] = Span(float(bar), end, text, _when(time))
+        elif number in spans:
+            spans[number] = replace(spans[number], end=float(bar))
     return list(spans.values())
 
 

@@ -30,6 +30,8 @@ class Parcel:
     def __init__(self, pacer: Pacer) -> None:
         self._pacer = pacer
         self._packer: int | None = None  # the thread that packs; others send as they always do
+        self._writing = False
+        self._changed: dict[Widget, set[str]] = {}
         self._updates: list[tuple[str, dict[str, Any], int]] = []
         self._buffers: list[Any] = []
         self._sent: dict[Widget, set[str]] = {}  # what has ever come by parcel
@@ -42,12 +44,26 @@ class Parcel:
 
     def open(self) -> None:
         """Begin to pack what this thread changes."""
+        for widget in [w for w in self._sent if w.comm is None]:  # closed
+            del self._sent[widget]
         if self._pacer.ack and self._pacer.seq - self._pacer.ack < 2:
             self._packer = threading.get_ident()
 
     def send(self) -> None:
-        """Send what is packed, and pack no more."""
-        self._packer = None
+        """Send what has changed, as it is by now, and pack no more.
+
+        What a click has changed on another thread meanwhile was answered at once: the value from
+        before must not follow it.
+        """
+        changed, self._changed = self._changed, {}
+        self._writing = True
+        try:
+            for widget, names in changed.items():
+                if widget.comm is not None:
+                    widget.send_state(names)
+                    self._sent.setdefault(widget, set()).update(names)
+        finally:
+            self._writing, self._packer = False, None
         updates, self._updates = self._updates, []
         buffers, self._buffers = self._buffers, []
         if updates:
@@ -55,19 +71,20 @@ class Parcel:
 
     def again(self) -> None:
         """Send what parcels brought so far: a page that was being loaded has missed some."""
-        for widget in list(self._sent):
-            if widget.comm is None:
-                del self._sent[widget]
-            else:
-                widget.send_state(self._sent[widget])
+        for widget, names in list(self._sent.items()):
+            if widget.comm is not None:
+                widget.send_state(names)
 
     def keep(self, widget: Widget, data: dict[str, Any], buffers: list[Any] | None) -> bool:
-        """Pack a message of a widget if it is one for the parcel."""
+        """Keep a message of a widget back if it is one for the parcel."""
         if self._packer != threading.get_ident() or data.get("method") != "update":
             return False
-        self._sent.setdefault(widget, set()).update(data["state"])
-        self._updates.append((widget.model_id, data, len(buffers or ())))
-        self._buffers += buffers or ()
+        if self._writing:
+            self._updates.append((widget.model_id, data, len(buffers or ())))
+            self._buffers += buffers or ()
+        else:
+            bytes_of = (path[0] for path in data["buffer_paths"])  # they are out of the state
+            self._changed.setdefault(widget, set()).update(data["state"], bytes_of)
         return True
 
 

@@ -167,7 +167,7 @@ class PriceChart:
         began = time.monotonic()
         self._spans = block_spans(self._run)
         run, spans = self._run, self._spans
-        self._all = joined(mark_fills(run), mark_blocks(run, spans), mark_hands(run))
+        self._all = joined(mark_fills(run), mark_blocks(spans), mark_hands(run))
         self._booked = booked
         now = time.monotonic()
         self._rested = now + (now - began) * _REST

@@ -17,8 +17,8 @@ __all__ = ["Pace", "Publisher"]
 
 _log = logging.getLogger("bestbt.widgets")
 
-# An engine at full speed is left alone so many times as long as drawing an update took; sending it
-# and taking the answer, on other threads, costs half as much again: a tenth at most in all.
+# An engine at full speed is left alone so many times as long as drawing and packing an update
+# took; waiting for the interpreter's lock and taking the answer, on another thread, come on top.
 _SHARE = 15
 
 Work = Callable[[], object]
@@ -127,7 +127,7 @@ class Publisher:
 
 
 class Pace:
-    """Says when the browser may be sent more: it has painted the last, or *patience* is over.
+    """Says when the browser may be sent more: it keeps up, or *patience* is over.
 
     Sending without waiting for the browser lets it fall behind by many seconds.
 
@@ -180,8 +180,13 @@ class Pace:
         """Note that an update goes out; return its number."""
         self._seq += 1
         self._at = self._clock() if self._begun is None else self._begun
-        self._cost, self._begun = self._cpu() - self._began, None
+        self._begun = None
+        self.spent()
         return self._seq
+
+    def spent(self) -> None:
+        """Note what the update has taken of the processor by now."""
+        self._cost = self._cpu() - self._began
 
     def painted(self, seq: int) -> None:
         """Note the browser's answer; an old one changes nothing."""

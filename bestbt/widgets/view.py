@@ -72,8 +72,8 @@ class RunView(widgets.VBox):  # type: ignore[misc]
     Notes
     -----
     Only the publisher's thread changes what is seen. It looks at the run fifty times a second
-    and sends at most five updates a second, each when the browser has painted the last, and fewer
-    where they would slow an engine at full speed by more than a tenth. It ends when the result is
+    and sends at most five updates a second, as long as the browser keeps up with them, and fewer
+    where they would take more than a tenth of the time of an engine at full speed. It ends when the result is
     drawn, and comes back for as long as a zoom takes to draw, or when the run goes on. What is
     clicked is done by a `Hand`, on a thread of its own.
     """
@@ -105,7 +105,7 @@ class RunView(widgets.VBox):  # type: ignore[misc]
             height,
             pnl_height=_LOWER,
             jumped=self._hand.go_to,
-            picked=self._relevel,
+            picked=lambda _: self._level(),
             made=self._take,
         )
         self._positions = Positions(self._acted)
@@ -399,10 +399,6 @@ class RunView(widgets.VBox):  # type: ignore[misc]
             can = self._run.state in ("running", "paused")
             self._positions.show(self._scene, open_=can, currency=self._run.currency)
 
-    def _relevel(self, _: Charted) -> None:
-        self._level()
-        self._charts.draw()
-
     def _level(self) -> None:
         """Hand the charts what is marked of the positions; they are drawn after it."""
         scene = self._scene
@@ -465,6 +461,7 @@ class RunView(widgets.VBox):  # type: ignore[misc]
     def _draw_pace(self) -> None:
         self._pacer.seq = self._pace.sent()
         self._parcel.send()
+        self._pace.spent()  # packing what is sent takes its share
 
     def _refuse(self, why: str) -> None:
         if why != self._refused:

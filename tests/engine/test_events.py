@@ -156,6 +156,28 @@ def test_an_order_named_by_hand_that_is_not_placed_any_more_is_refused() -> None
     assert said[0].startswith("cancel_order: the order that was meant, then number ")
 
 
+def test_of_two_orders_that_are_alike_the_one_that_was_meant_is_found() -> None:
+    def placed(lots: int) -> int:
+        run.buy(LIMITED, lots, type="limit", price=1)
+        return run.desk.orders[-1].id
+
+    run = ready().run_to(1)
+    first, second, third = placed(3), placed(1), placed(1)
+    run.cancel_order(second)
+    run.cancel_order(third)
+    run.undo(0)
+    found = [i.call for i in run.interventions[2:]]
+    assert found == [f"cancel_order({first})", f"cancel_order({second})"]
+    assert {run.desk.orders[i].status for i in (first, second)} == {"cancelled"}
+    run.undo(1)  # the second of the twins: what cancelled it must not hit the first
+    run.undo(1)  # what cancelled the first
+    assert run.desk.orders[first].status == "working"
+    assert [i.call for i in run.interventions[1:]] == [f"cancel_order({second})"]
+    assert [line.text[:50] for line in run.desk.log if line.kind == "refused"] == [
+        "cancel_order: the order that was meant, then numbe"
+    ]
+
+
 class Lined(Strategy):
     """Buys on one line, in a helper."""
 

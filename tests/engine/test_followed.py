@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from bestbt.engine.contract import Contract
+from bestbt.engine.contract import Contract, Followed
 from bestbt.engine.ports import ContractSpec
 from bestbt.engine.simulation import Simulation
 from bestbt.engine.strategy import Strategy, at
@@ -41,6 +41,7 @@ class Reads(Strategy):
 
     def init(self) -> None:
         self.seen: dict[int, tuple[float, ...]] = {}
+        self.kinds: dict[str, set[type]] = {"on_bar": set(), "timed": set()}
         self.future = self.contract("NIFTY 2024-01-25 FUT")
 
     def read(self) -> tuple[float, float, float, float]:
@@ -51,10 +52,12 @@ class Reads(Strategy):
     @at("09:19")
     def timed(self) -> None:
         self.seen[1000 + self.bar] = self.read()
+        self.kinds["timed"].add(type(self.future))
 
     def on_bar(self) -> None:
         if self.today.day != 2:
             self.seen[self.bar] = self.read()
+            self.kinds["on_bar"].add(type(self.future))
         if self.bar % 5 == 3:
             self.buy(self.future, qty=1)
         elif self.bar % 7 == 4:
@@ -73,6 +76,8 @@ def test_what_is_read_is_the_bar_that_has_closed(fill_at_close: bool) -> None:
     timed = {1000 + 3 + BARS * i: expected(3 + BARS * i) for i in range(len(DAYS))}
     read = {i: expected(i) for i in range(len(PRICES)) if not BARS <= i < 2 * BARS}
     assert seen == timed | read
+    # In the first bar of a loop it is a plain contract, of which four columns are read.
+    assert run.strategy.kinds == {"on_bar": {Contract, Followed}, "timed": {Contract}}
 
     stepped = ready(fill_at_close=fill_at_close)
     while not stepped.finished:

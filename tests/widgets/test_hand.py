@@ -79,6 +79,20 @@ def test_space_pauses_at_once_and_plays_when_what_was_asked_before_is_done() -> 
     assert it.run.state == "running"
 
 
+def test_space_leaves_what_was_asked_before_it_its_aim_and_twice_is_not_at_all() -> None:
+    it = Stage()
+    it.hand.toggle()
+    assert it.run.state == "paused"
+    it.hand.to("fill")
+    it.hand.toggle()
+    assert it.work() == ["pause", "resume to fill"]
+    it.run.pause()
+    it.hand.back_to("fill")
+    it.hand.toggle()
+    it.hand.toggle()
+    assert it.work() == ["pause", "back_to fill"]
+
+
 @pytest.mark.parametrize("ask", [Hand.toggle, lambda hand: hand.to("fill")])
 def test_a_run_that_has_ended_says_how_it_is_played_on(ask: Callable[[Hand], None]) -> None:
     it = Stage()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -166,12 +167,25 @@ def test_kinds_that_share_a_place_are_stacked() -> None:
 def test_a_block_is_marked_where_it_was_said() -> None:
     run = ended(trades=0)
     noted(run, 10, "block", number=0)
-    ready = mark_blocks(run, block_spans(run))
+    ready = mark_blocks(block_spans(run))
     assert (ready.bar.tolist(), [KINDS[k] for k in ready.kind]) == ([10], ["block"])
     assert ready.text == ("01 Jan 09:26  Blocked: block said",)
     both = joined(ready, mark_fills(rolled()))
     assert (np.diff(both.bar) >= 0).all()
     assert len(both.text) == len(both.symbol) == 4
+
+
+@pytest.mark.parametrize("session", [0, 1])
+def test_what_is_said_at_an_open_is_marked_at_the_first_bar(session: int) -> None:
+    run = ended(trades=0)
+    first = run.grid.firsts[session]
+    said_at(run, run.grid.time(first), "block", number=0)
+    said_at(run, run.grid.time(run.grid.firsts[session + 1]), "unblock", number=0)
+    (span,) = block_spans(run)
+    assert (span.start, span.end) == (first, run.grid.firsts[session + 1])
+    opened = run.grid.to_local(run.grid.time(first))
+    assert span.when == f"{opened:%d %b} 09:15"
+    assert mark_blocks([span]).bar.tolist() == [first]
 
 
 def test_what_was_done_by_hand_is_marked_at_its_bar_on_every_chart() -> None:
@@ -192,7 +206,11 @@ def test_fills_are_placed_by_their_time() -> None:
 
 
 def noted(run: FakeRun, bar: int, kind: str, **values: object) -> None:
-    time = pd.Timestamp(run.grid.end(bar), tz="UTC").tz_convert("Asia/Kolkata")
+    said_at(run, run.grid.end(bar), kind, **values)
+
+
+def said_at(run: FakeRun, ns: int, kind: str, **values: object) -> None:
+    time = pd.Timestamp(ns, tz="UTC").tz_convert("Asia/Kolkata")
     run.noted.append((time, kind, f"{kind} said", values))
 
 
@@ -206,6 +224,6 @@ def test_a_block_is_a_span_from_where_it_was_said_to_where_it_ended() -> None:
     noted(run, 375, "unblock", number=0)
     noted(run, 376, "unblock")
     assert block_spans(run) == [
-        Span(10.0, 375.0, "block said"),
-        Span(20.0, float(run.last_bar), "block said"),
+        Span(10.0, 375.0, "block said", "01 Jan 09:26"),
+        Span(20.0, float(run.last_bar), "block said", "01 Jan 09:36"),
     ]

@@ -101,6 +101,19 @@ def test_what_is_clicked_meanwhile_does_not_wait(scene: Scene) -> None:
     assert len(scene.wires[1].sent) == 1
 
 
+def test_what_is_clicked_meanwhile_is_not_taken_back(scene: Scene) -> None:
+    scene.answer()
+    scene.parcel.open()
+    scene.words.value = "drawn"
+    other = threading.Thread(target=lambda: setattr(scene.words, "value", "clicked"))
+    other.start()
+    other.join(10)
+    scene.parcel.send()
+    ((message, _),) = scene.wires[0].sent
+    ((_, data, _),) = message["content"]["updates"]
+    assert data["state"] == {"value": "clicked"}
+
+
 def test_when_it_is_sent_nothing_is_kept_any_more(scene: Scene) -> None:
     scene.answer()
     scene.parcel.open()
@@ -146,4 +159,6 @@ def test_rows_of_a_table_keep_their_bytes(scene: Scene) -> None:
     assert (none, name, one) == (0, "table", 1)
     assert data["buffer_paths"] == [["data"]]
     assert bytes(buffers[0]) == b"12345678"
+    scene.parcel.again()
+    assert [list(map(bytes, buffers)) for _, buffers in wire.sent] == [[b"12345678"]]
     table.close()
