@@ -17,7 +17,6 @@ import ipywidgets as widgets
 import numpy as np
 import pandas as pd
 
-from bestbt.charted import Charted
 from bestbt.errors import ParamError, did_you_mean
 from bestbt.widgets.breakpoints import Breakpoints
 from bestbt.widgets.chain_charts import ChainCharts
@@ -73,9 +72,9 @@ class RunView(widgets.VBox):  # type: ignore[misc]
     -----
     Only the publisher's thread changes what is seen. It looks at the run fifty times a second
     and sends at most five updates a second, as long as the browser keeps up with them, and fewer
-    where they would take more than a tenth of the time of an engine at full speed. It ends when the result is
-    drawn, and comes back for as long as a zoom takes to draw, or when the run goes on. What is
-    clicked is done by a `Hand`, on a thread of its own.
+    where they would take more than a tenth of the time of an engine at full speed. It ends when
+    the result is drawn, and comes back for as long as a zoom takes to draw, or when the run goes
+    on. What is clicked is done by a `Hand`, on a thread of its own.
     """
 
     def __init__(self, run: Viewable, *, height: int = 260, **unknown: Any) -> None:
