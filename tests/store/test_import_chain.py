@@ -40,7 +40,9 @@ def folder(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     made = tmp_path_factory.mktemp("chain")
     with tarfile.open(shared / "data" / "chain_2019" / ARCHIVE) as archive:
         wanted = [m for m in archive if any(day in m.name for day in DAYS)]
-        archive.extractall(made, wanted, filter="data")
+        # Older Pythons know no filter, newer ones warn without.
+        archive.extraction_filter = getattr(tarfile, "data_filter", None)
+        archive.extractall(made, wanted)
     return made
 
 
