@@ -467,7 +467,8 @@ class Simulation(ByHand):
             again = self.interventions[self._applied - 1]
             try:
                 if again.order is not None:
-                    again = self.interventions[self._applied - 1] = self._found_again(again)
+                    again = self._found_again(again, again.order)
+                    self.interventions[self._applied - 1] = again
                 self._do(again)
             except UsageError as error:  # the run has gone another way since it was recorded
                 self.desk.note("refused", f"{again.verb}: {error}")
@@ -485,16 +486,14 @@ class Simulation(ByHand):
             if self._by.get(order.id) == by and (by is not None or _wish(order) == wish)
         ]
 
-    def _found_again(self, what: Intervention) -> Intervention:
+    def _found_again(self, what: Intervention, order: _Named) -> Intervention:
         """Return it with the id that its order has in this replay: one undone before took one."""
-        assert what.order is not None
-        by, wish, rank = what.order
-        alike = self._alike(by, wish)
-        if rank >= len(alike):
+        alike = self._alike(order.by, order.wish)
+        if order.rank >= len(alike):
             raise OrderError(
                 f"the order that was meant, then number {what.args[0]}, is not placed any more."
             )
-        return what._replace(args=(alike[rank], *what.args[1:]))
+        return what._replace(args=(alike[order.rank], *what.args[1:]))
 
 
 def _wish(order: Order) -> tuple[Any, ...]:

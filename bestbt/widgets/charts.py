@@ -44,7 +44,7 @@ _LEGEND = (
     "<p><b class='bt-as-stop'>✚</b> stop <b class='bt-as-target'>●</b> target"
     " <b class='bt-as-roll'>◆</b> roll</p>"
     "<p><b class='bt-as-settled'>■</b> settlement <b class='bt-as-block'>▮</b> block"
-    " <b class='bt-as-hand'>➤</b> by hand</p>"
+    " <b class='bt-as-hand'>↑</b> by hand</p>"
     "<p>W, M: weekly, monthly expiry</p>"
     "<p>Drag moves, the wheel zooms,<br>a double click shows all.</p>"
     "</div></div>"
@@ -198,42 +198,22 @@ class Charts:
         if 1 <= number <= len(choices):
             self._frame.value = choices[number - 1]
 
-    def show_levels(self, levels: Sequence[Level]) -> None:
-        """Draw these levels, and no others, across the prices of what is charted now."""
-
-        def work() -> None:
-            self.take_levels(levels)
-            self.draw()
-
-        self._publisher.post("levels", work)
-
     def compare(
         self, bars: npt.NDArray[Any] | None, equity: Floats | None, label: str = ""
     ) -> None:
         """Draw a second curve beside the equity, dashed, called *label*; None: none."""
         self._publisher.post("compare", lambda: self._compare(bars, equity, label))
 
-    def show_premium(
-        self, bars: npt.NDArray[Any] | None, premium: Floats | None, label: str = "Premium"
-    ) -> None:
-        """Draw the combined premium of a group instead of the drawdown; None: the drawdown."""
-
-        def work() -> None:
-            self.take_premium(bars, premium, label)
-            self.draw()
-
-        self._publisher.post("premium", work)
-
     # What the view has drawn, on the publisher's thread
 
     def take_levels(self, levels: Sequence[Level]) -> None:
-        """Take the levels of `show_levels`; to be drawn with the rest."""
+        """Take what lies across the prices of what is charted now; it is drawn with the rest."""
         self.price.levels = tuple(levels)
 
     def take_premium(
         self, bars: npt.NDArray[Any] | None, premium: Floats | None, label: str = "Premium"
     ) -> None:
-        """Take the premium of `show_premium`; to be drawn with the rest."""
+        """Take the combined premium of a group, which is drawn instead of the drawdown; or None."""
         self.equity.premium(bars, premium)
         there = bars is not None
         currency = "" if there else self._run.currency

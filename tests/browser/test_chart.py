@@ -368,7 +368,7 @@ def test_options_and_straddles_are_charted_by_name(shown: Shown, server: Server)
 LEVELS = """\
 import time
 near = run.columns("NIFTY").close[-1]
-charts.show_levels([
+charts.take_levels([  # drawn with the second curve
     Level("strike", round(near) + 40, "CE −50"),
     Level("strike", round(near) + 44, "PE −50"),
     Level("breakeven", round(near) - 120, "breakeven"),

@@ -209,8 +209,8 @@ def test_another_symbol_is_charted_and_an_unknown_one_is_not(stage: Callable[...
     it = stage(sessions=5, trades=10)
     it.run.others["OTHER"] = make_prices(it.run.grid.n, seed=3)
     it.played(1000)
-    it.charts.show_levels([Level("strike", 22_000.0, "22000 CE")])
-    it.settle()
+    it.charts.take_levels([Level("strike", 22_000.0, "22000 CE")])
+    it.charts.draw()
     assert it.charts._over_price.tags[0]["text"] == "22000 CE"
     it.charts._symbol.value = "OTHER"
     it.settle()
@@ -326,7 +326,7 @@ def test_a_second_curve_and_a_premium(stage: Callable[..., Stage]) -> None:
     it = stage(sessions=4, trades=0).played(900)
     bars = np.arange(0, 900, 10)
     it.charts.compare(bars, np.full(90, it.run.capital + 500.0), "without <the> stop")
-    it.charts.show_premium(bars, np.linspace(200, 90, 90), "Premium of pair")
+    it.charts.take_premium(bars, np.linspace(200, 90, 90), "Premium of pair")
     it.settle()
     equity = it.charts.equity
     assert set(equity._without.y.tolist()) == {0.0, 500.0}
@@ -335,7 +335,7 @@ def test_a_second_curve_and_a_premium(stage: Callable[..., Stage]) -> None:
     assert len(equity._below.x) == 0
     assert equity._premium.y.tolist() == np.linspace(200, 90, 90).tolist()
     it.charts.compare(None, None)
-    it.charts.show_premium(None, None)
+    it.charts.take_premium(None, None)
     it.settle()
     assert len(equity._without.x) == len(equity._premium.x) == 0
     assert len(equity._below.x) > 0
