@@ -1,4 +1,4 @@
-"""The browser's half of pacing: it answers every other number once that update is on the screen."""
+"""The browser's half of a view: it answers every other update once that is on the screen."""
 
 from __future__ import annotations
 
@@ -19,9 +19,15 @@ def static(name: str) -> str:
 
 
 class Pacer(anywidget.AnyWidget):
-    """An invisible widget; it also brings the style sheet of the whole view."""
+    """An invisible widget; it also brings the style sheet of the whole view, and finds it a place.
+
+    *view* is the view's model, *cell* the number of the cell that shows it: where a page that was
+    loaded again has given up on the view, it is put back there.
+    """
 
     _esm = static("pacer.js")
     _css = static("view.css")
     seq = traitlets.Int(0).tag(sync=True)
     ack = traitlets.Int(0).tag(sync=True, echo_update=False)
+    view = traitlets.Unicode().tag(sync=True)
+    cell = traitlets.Int(0).tag(sync=True)

@@ -16,6 +16,7 @@ from typing import Any
 import ipywidgets as widgets
 import numpy as np
 import pandas as pd
+from IPython import get_ipython
 
 from bestbt.errors import ParamError, did_you_mean
 from bestbt.widgets.breakpoints import Breakpoints
@@ -127,11 +128,18 @@ class RunView(widgets.VBox):  # type: ignore[misc]
             ]
         )
         self.add_class("bt-view")
+        self._pacer.view = self.model_id
         self._take(self)
         self._look_now()
 
     def __repr__(self) -> str:
         return f"<RunView {self._run.title.split(' · ')[0]} {self._run.symbol}>"
+
+    def _repr_mimebundle_(self, **how: Any) -> Any:
+        shell = get_ipython()
+        if shell is not None:
+            self._pacer.cell = len(shell.user_ns["In"]) - 1  # of the cell that runs
+        return super()._repr_mimebundle_(**how)
 
     def close(self) -> None:
         """Take the view away; its threads end. The run goes on."""

@@ -14,7 +14,14 @@ from urllib.error import URLError
 from urllib.request import urlopen
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, ViewportSize, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    Page,
+    ViewportSize,
+    expect,
+    sync_playwright,
+)
 
 from tests.browser.driver import Desk, Lab, Server
 from tests.conftest import DemoStores
@@ -22,6 +29,8 @@ from tests.conftest import DemoStores
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
 SIZE: ViewportSize = {"width": 1400, "height": 1000}  # of a page, unless its test chooses
 START_SECONDS = 60  # a cold JupyterLab on a busy machine
+
+expect.set_options(timeout=20_000)  # what does not come at all fails all the same
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

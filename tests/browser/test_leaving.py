@@ -106,6 +106,35 @@ def test_a_run_goes_on_when_the_page_is_loaded_again(lab: Lab) -> None:
     expect(state(view)).to_have_text("Stopped")
 
 
+LATE = """
+const wait = window.setTimeout;  // the library's look for a widget, each tenth of a second
+window.setTimeout = (then, ms, ...rest) => wait(then, ms === 100 ? 4000 : ms, ...rest);
+"""
+
+
+def test_a_view_that_the_page_gave_up_on_is_put_back(lab: Lab) -> None:
+    """JupyterLab looks for two seconds, and not again when the kernel's answer comes just then."""
+    lab.open_notebook([LOADED, SLOW, ENGINES])
+    lab.run_all()
+    expect(state(lab.page.locator(".bt-view"))).to_have_text("Running")
+    lab.save()
+
+    gave_up = []
+    lab.page.on("console", lambda said: gave_up.append(said.text))
+    lab.page.add_init_script(LATE)
+    lab.page.reload()
+    lab.wait_idle()
+
+    view = lab.page.locator(".bt-view")
+    expect(view).to_have_count(1, timeout=20_000)
+    assert any("widget model not found" in text for text in gave_up), gave_up
+    goes_on(view)
+    expect(view.locator(".bqplot path.line").first).to_be_attached()
+    lab.screenshot("put-back")
+    view.locator(".bt-stop").click()
+    expect(state(view)).to_have_text("Stopped")
+
+
 def test_a_closed_tab_is_opened_again(lab: Lab, again: Lab) -> None:
     lab.open_notebook([LOADED, SLOW])
     lab.run_all()
