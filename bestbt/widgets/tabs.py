@@ -35,7 +35,7 @@ class Tabs:
         From left to right.
     chosen
         Called when another is chosen; any thread.
-    made
+    taken
         Called with the pane of a tab when that has been made.
     """
 
@@ -43,19 +43,23 @@ class Tabs:
         self,
         tabs: list[Tab],
         chosen: Callable[[], object],
-        made: Callable[[widgets.Widget], object] = lambda _: None,
+        taken: Callable[[widgets.Widget], object] = lambda _: None,
     ) -> None:
-        self._tabs, self._chosen, self._taken = {t.name: t for t in tabs}, chosen, made
-        self._made: dict[str, Callable[[], object]] = {}
+        self._tabs, self._chosen, self._taken = {t.name: t for t in tabs}, chosen, taken
+        self._made: dict[str, Drawn] = {}
         self._drawn: dict[str, Hashable] = {}
         self._strip = widgets.ToggleButtons(options=list(self._tabs), value=tabs[0].name)
         self._strip.add_class("bt-tabs")
-        self._places = {t.name: widgets.Box() for t in tabs}
-        self._stack = widgets.Stack(list(self._places.values()), selected_index=0)
-        self._stack.add_class("bt-tab-panes")
+        self._place = widgets.Box()
+        self._place.add_class("bt-tab-panes")
         self._strip.observe(self._switch, "value")
-        self.box = widgets.VBox([self._strip, self._stack])
+        self.box = widgets.VBox([self._strip, self._place])
         self.box.add_class("bt-tabbed")
+
+    @property
+    def panes(self) -> list[widgets.Widget]:
+        """Panes that have been made, also those that are not seen now."""
+        return [pane for pane, _ in self._made.values()]
 
     @property
     def seen(self) -> str:
@@ -70,21 +74,26 @@ class Tabs:
         """Draw a tab, the one that is seen unless another is named, if something in it is new."""
         tab = self._tabs[name or self.seen]
         if tab.name not in self._made:
-            pane, self._made[tab.name] = tab.make()
-            self._taken(pane)
-            self._places[tab.name].children = [pane]
+            self._made[tab.name] = tab.make()
+            self._taken(self._made[tab.name][0])
+            self._place_seen()
         key = tab.key()
         if self._drawn.get(tab.name, _NEVER) != key:
             self._drawn[tab.name] = key
-            self._made[tab.name]()
+            self._made[tab.name][1]()
 
     def forget(self) -> None:
         """Draw all of them anew when they are seen again."""
         self._drawn.clear()
 
     def _switch(self, _: object) -> None:
-        self._stack.selected_index = list(self._tabs).index(self.seen)
+        self._place_seen()
         self._chosen()
+
+    def _place_seen(self) -> None:
+        """Put the pane of the tab that is seen into its place, if it has been made."""
+        made = self._made.get(self.seen)
+        self._place.children = [] if made is None else [made[0]]
 
 
 _NEVER = object()

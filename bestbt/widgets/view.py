@@ -149,7 +149,8 @@ class RunView(widgets.VBox):  # type: ignore[misc]
         self._publisher.close()
         # The library keeps every widget alive until it is closed, and with it this run's arrays.
         unseen = [w for w in vars(self).values() if isinstance(w, widgets.Widget)]
-        for widget in _reach([self, *self._charts.movers, *unseen]) - {self}:
+        unseen += [*self._charts.movers, *self._tabs.panes]
+        for widget in _reach([self, *unseen]) - {self}:
             widget.close()
         super().close()
 

@@ -137,7 +137,11 @@ class Lab:
 
     def save(self) -> None:
         """Save the notebook, and wait until it is on the disk."""
-        self.choose("File", "docmanager:save")
+        # also what has not changed is written, and that shows in no mark
+        with self.page.expect_response(
+            lambda said: said.request.method == "PUT" and "/api/contents/" in said.url
+        ):
+            self.choose("File", "docmanager:save")
         dirty = self.page.locator("#jp-main-dock-panel .lm-TabBar-tab.jp-mod-dirty")
         expect(dirty).to_have_count(0)
 
