@@ -47,7 +47,7 @@ from bestbt.widgets.trades_table import TradesTable
 
 __all__ = ["RunView"]
 
-_LOWER = 200  # pixels of PnL and of the chain beside it
+_LOWER = 212  # pixels of PnL and of the chain beside it
 _TABS = 132  # pixels of what is under the tabs
 _TABLES = ("Report", "Trades", "Fills", "Orders", "Log")
 _LOOK = 0.02  # seconds between two looks at the run: a few attribute reads

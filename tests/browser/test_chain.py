@@ -207,6 +207,19 @@ def test_clicks_and_another_expiry(desk: Desk, run: Backtest) -> None:
         cell.click()
         expect(told).to_have_text(name)
 
+    table.locator(".bt-chain-scroll").focus()  # at the money, as nothing was chosen by keys
+    framed = table.locator("td[aria-current]")
+    expect(framed).to_have_text(f"{money:g}")
+    for keys, name in (
+        (["ArrowDown", "Enter"], f"STRADDLE {listed[at + 1]:g}"),
+        (["Home", "Enter"], f"NIFTY 2024-01-04 {listed[at + 1]:g} CE"),
+        (["Home", "End", "End", "ArrowUp", "Enter"], f"NIFTY 2024-01-04 {money:g} PE"),
+    ):
+        for key in keys:
+            desk.page.keyboard.press(key)
+        expect(told).to_have_text(name)
+    expect(framed).to_have_class(re.compile("bt-col-last"))
+
     expiry = table.locator(".bt-chain-expiry")
     days = [day.isoformat() for day in run.simulation.strategy.expiries()]
     options = expiry.locator("option").evaluate_all("all => all.map(one => one.value)")

@@ -211,6 +211,11 @@ def test_a_position_is_stopped_rolled_and_left_from_its_row(cockpit: Cockpit) ->
     it.press("ArrowRight")
     expect(it.rows(".bt-positions")).to_have_count(1)
 
+    it.view.locator(".bt-tab-panes .bt-table:visible").focus()
+    for key in ["ArrowDown"] * 5 + ["Enter"]:  # the oldest fill, by its row
+        it.view.page.keyboard.press(key)
+    it.stands("Mon 01 Jan 2024 09:21")
+
 
 def test_the_trace_shows_the_line_whose_condition_was_false(cockpit: Cockpit) -> None:
     it = cockpit
@@ -303,7 +308,7 @@ def test_all_of_it_fits_on_the_first_screen(cockpit: Cockpit) -> None:
     it.stands("11:00")
     box = it.view.bounding_box()
     assert box is not None
-    assert box["height"] <= 712
+    assert box["height"] <= 720
     assert it.view.evaluate("e => e.scrollWidth <= e.clientWidth + 1")
     cut = it.view.evaluate(
         """e => [...e.querySelectorAll('.bt-positions td, .bt-lower .bt-right td, .bt-facts b')]
@@ -311,4 +316,39 @@ def test_all_of_it_fits_on_the_first_screen(cockpit: Cockpit) -> None:
             .map(c => c.textContent)"""
     )
     assert cut == []
+    chain = it.view.locator(".bt-lower .bt-compact")
+    expect(chain.locator("tbody tr")).to_have_count(15)
+    last = chain.locator("tbody tr").last.bounding_box()
+    lower = it.view.locator(".bt-lower").bounding_box()
+    assert last is not None
+    assert lower is not None
+    assert last["y"] + last["height"] <= lower["y"] + lower["height"]
     it.lab.screenshot("cockpit")
+
+
+@pytest.mark.parametrize("width", [900, 700])
+def test_it_folds_and_keeps_what_is_worth_most(cockpit: Cockpit, width: int) -> None:
+    it = cockpit
+    it.go("11:00")
+    it.stands("11:00")
+    it.page.set_viewport_size({"width": width, "height": 1000})
+    view = it.view.bounding_box()
+    assert view is not None
+    seen = it.view.locator(".bt-fact b").evaluate_all(
+        """all => all.filter(e => e.getBoundingClientRect().height > 0
+            && e.closest('.bt-facts').getBoundingClientRect().height >= 40)
+            .map(e => e.parentElement.firstElementChild.textContent)"""
+    )
+    assert seen[:3] == ["symbol", "time", "spot"]
+    it.page.wait_for_function(  # charts follow a moment later
+        """() => {
+            const view = document.querySelector(".bt-view").getBoundingClientRect();
+            const inside = e => {
+                const box = e.getBoundingClientRect();
+                return box.right <= view.right + 1;
+            };
+            const parts = ".bt-transport, .bt-tabs button, .bt-compact, .bqplot g.axis";
+            return [...document.querySelector(".bt-view").querySelectorAll(parts)].every(inside);
+        }"""
+    )
+    it.lab.screenshot(f"cockpit-{width}")

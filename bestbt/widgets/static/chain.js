@@ -32,7 +32,7 @@ function price(v, { short: tight } = {}) {
 const units = (v, look) => (look.short ? short : whole)(v, look);
 const plus = (v, text) => (v > 0 ? "+" + text : text);
 const fixed = (places) => (v) => signed(v, Math.abs(v).toFixed(places));
-const bare = (v) => signed(v, Math.abs(v).toFixed(2).replace(/^0\./, "."));
+const bare = (v) => signed(v, Math.abs(v) < 0.995 ? Math.abs(v).toFixed(2).slice(1) : "1.0");
 
 // field, head, width in digits (full, full and short, compact), what it is, how it is written
 const COLUMNS = [
@@ -108,6 +108,9 @@ function render({ model, el }) {
   head.append(make("b", "", "Puts"));
 
   const scroll = make("div", "bt-chain-scroll");
+  scroll.tabIndex = 0;
+  scroll.setAttribute("role", "group");
+  scroll.setAttribute("aria-label", "Chain: ↑ ↓ choose a strike, Home End call or put, Enter charts it");
   const table = document.createElement("table");
   const caption = table.createCaption();
   const group = document.createElement("colgroup");
@@ -247,14 +250,50 @@ function render({ model, el }) {
     }
     rows.forEach((cells, row) => drawRow(row, cells));
     centre();
+    point();
   };
 
+  const pick = (row, column) => {
+    const right = { call: "CE", put: "PE", "": "" }[columns[column][0]];
+    model.send({ strike: value(row, "strike"), right });
+  };
   body.addEventListener("click", (event) => {
     const cell = event.target.closest("td");
-    if (!cell) return;
-    const [side] = columns[cell.cellIndex];
-    const right = { call: "CE", put: "PE", "": "" }[side];
-    model.send({ strike: value(cell.parentElement.sectionRowIndex, "strike"), right });
+    if (cell) pick(cell.parentElement.sectionRowIndex, cell.cellIndex);
+  });
+
+  // Without a mouse: a frame is moved over the calls, the strikes and the puts. It stays with its
+  // strike, as the rows move with the money.
+  const stops = [["call", "last"], ["", "strike"], ["put", "last"]].map(([side, field]) =>
+    columns.findIndex((column) => column[0] === side && column[1] === field),
+  );
+  const cursor = { strike: NaN, stop: 1 };
+  const rowOf = (strike) => rows.findIndex((_, row) => value(row, "strike") === strike);
+  let framed = null;
+  const point = (scrolled = false) => {
+    framed?.removeAttribute("aria-current");
+    framed = null;
+    if (document.activeElement !== scroll || !rows.length) return;
+    let row = rowOf(cursor.strike);
+    if (row < 0) row = Math.max(rows.findIndex((_, i) => value(i, "atm")), 0);
+    cursor.strike = value(row, "strike");
+    framed = rows[row][stops[cursor.stop]].el;
+    framed.setAttribute("aria-current", "true");
+    if (scrolled) framed.scrollIntoView({ block: "nearest", inline: "nearest" });
+  };
+  scroll.addEventListener("focus", () => point(true));
+  scroll.addEventListener("blur", () => point());
+  scroll.addEventListener("keydown", (event) => {
+    const row = rowOf(cursor.strike);
+    const step = { ArrowUp: -1, ArrowDown: 1 }[event.key];
+    const side = { Home: -1, End: 1 }[event.key];
+    if (row < 0 || !(step || side || event.key === "Enter")) return;
+    event.preventDefault();
+    event.stopPropagation();
+    if (step) cursor.strike = value(Math.min(Math.max(row + step, 0), rows.length - 1), "strike");
+    if (side) cursor.stop = Math.min(Math.max(cursor.stop + side, 0), stops.length - 1);
+    if (event.key === "Enter") pick(row, stops[cursor.stop]);
+    else point(true);
   });
   expiry.addEventListener("change", () => model.send({ expiry: expiry.value || null }));
   more.addEventListener("click", () => {

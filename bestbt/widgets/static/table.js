@@ -26,11 +26,7 @@ function render({ model, el }) {
         const td = cell(row, "td", text, columns[j][1]);
         if (j === toned && tones[i]) td.classList.add(tones[i] > 0 ? "bt-up" : "bt-down");
       });
-      row.addEventListener("click", () => {
-        body.querySelector(".bt-picked")?.classList.remove("bt-picked");
-        row.classList.add("bt-picked");
-        model.send({ row: i });
-      });
+      row.addEventListener("click", () => pick(i));
     });
     const note = document.createElement("div");
     note.className = "bt-note";
@@ -38,7 +34,34 @@ function render({ model, el }) {
     const scrolled = el.scrollTop;
     el.replaceChildren(table, note);
     el.scrollTop = scrolled; // what one reads stays where it is
+    if (at >= 0) mark("bt-cursor", at);
   };
+
+  const lines = () => el.querySelector("tbody").rows;
+  const mark = (name, i) => {
+    el.querySelector(`.${name}`)?.classList.remove(name);
+    lines()[i]?.classList.add(name);
+  };
+  const pick = (i) => {
+    mark("bt-picked", i);
+    model.send({ row: i });
+  };
+
+  // Without a mouse: ↑ and ↓ move a frame over the rows, Enter is the click.
+  let at = -1;
+  if (model.get("hint")) el.tabIndex = 0;
+  el.addEventListener("keydown", (event) => {
+    const step = { ArrowUp: -1, ArrowDown: 1 }[event.key];
+    const last = lines().length - 1;
+    if (!model.get("hint") || last < 0 || !(step || event.key === "Enter")) return;
+    event.preventDefault();
+    event.stopPropagation();
+    if (step) {
+      at = Math.min(Math.max(at + step, 0), last);
+      mark("bt-cursor", at);
+      lines()[at].scrollIntoView({ block: "nearest" });
+    } else if (at >= 0 && at <= last) pick(at);
+  });
 
   draw();
   // One message sets rows, tones and note; draw once, after all of them have changed.
