@@ -21,8 +21,8 @@ def static(name: str) -> str:
 class Pacer(anywidget.AnyWidget):
     """An invisible widget; it also brings the style sheet of the whole view, and finds it a place.
 
-    *view* is the view's model, *cell* the number of the cell that shows it: where a page that was
-    loaded again has given up on the view, it is put back there.
+    *view* is the view's model: where a page that was loaded again has given up on it, it is put
+    back.
     """
 
     _esm = static("pacer.js")
@@ -30,4 +30,3 @@ class Pacer(anywidget.AnyWidget):
     seq = traitlets.Int(0).tag(sync=True)
     ack = traitlets.Int(0).tag(sync=True, echo_update=False)
     view = traitlets.Unicode().tag(sync=True)
-    cell = traitlets.Int(0).tag(sync=True)

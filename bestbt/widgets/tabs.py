@@ -76,7 +76,7 @@ class Tabs:
         if tab.name not in self._made:
             self._made[tab.name] = tab.make()
             self._taken(self._made[tab.name][0])
-            self._place_seen()
+        self._place_seen()
         key = tab.key()
         if self._drawn.get(tab.name, _NEVER) != key:
             self._drawn[tab.name] = key

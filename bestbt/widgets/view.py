@@ -16,7 +16,6 @@ from typing import Any
 import ipywidgets as widgets
 import numpy as np
 import pandas as pd
-from IPython import get_ipython
 
 from bestbt.errors import ParamError, did_you_mean
 from bestbt.widgets.breakpoints import Breakpoints
@@ -134,12 +133,6 @@ class RunView(widgets.VBox):  # type: ignore[misc]
 
     def __repr__(self) -> str:
         return f"<RunView {self._run.title.split(' · ')[0]} {self._run.symbol}>"
-
-    def _repr_mimebundle_(self, **how: Any) -> Any:
-        shell = get_ipython()
-        if shell is not None:
-            self._pacer.cell = len(shell.user_ns["In"]) - 1  # of the cell that runs
-        return super()._repr_mimebundle_(**how)
 
     def close(self) -> None:
         """Take the view away; its threads end. The run goes on."""

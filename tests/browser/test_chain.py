@@ -185,6 +185,20 @@ def test_a_row_says_what_the_run_says_and_follows_it(desk: Desk, run: Backtest) 
     assert scroll.evaluate("el => el.scrollTop") == 7
     assert scroll.evaluate("el => el.querySelector('tbody td').kept")  # the same cells as before
 
+    # a click takes what is under the mouse, however far from the money; keys go on from there
+    told, strikes = desk.page.locator(".told"), run.chain().strikes
+    table.locator("td.bt-col-strike").nth(3).click()
+    expect(told).to_have_text(f"STRADDLE {strikes[3]:g}")
+    scroll.focus()
+    for key in ["ArrowDown"] * 40 + ["ArrowUp"] * 39 + ["Enter"]:
+        desk.page.keyboard.press(key)
+    expect(told).to_have_text(f"STRADDLE {strikes[4]:g}")
+    framed, head = table.locator("td[aria-current]").bounding_box(), table.locator("thead th").first
+    over = head.bounding_box()
+    assert framed is not None
+    assert over is not None
+    assert framed["y"] >= over["y"] + over["height"] - 1  # not under the head
+
 
 def test_clicks_and_another_expiry(desk: Desk, run: Backtest) -> None:
     desk.open_notebook([PAUSED, TABLE.format(around=7, width="456px")])
@@ -207,13 +221,12 @@ def test_clicks_and_another_expiry(desk: Desk, run: Backtest) -> None:
         cell.click()
         expect(told).to_have_text(name)
 
-    table.locator(".bt-chain-scroll").focus()  # at the money, as nothing was chosen by keys
+    table.locator(".bt-chain-scroll").focus()
     framed = table.locator("td[aria-current]")
-    expect(framed).to_have_text(f"{money:g}")
-    for keys, name in (
-        (["ArrowDown", "Enter"], f"STRADDLE {listed[at + 1]:g}"),
-        (["Home", "Enter"], f"NIFTY 2024-01-04 {listed[at + 1]:g} CE"),
-        (["Home", "End", "End", "ArrowUp", "Enter"], f"NIFTY 2024-01-04 {money:g} PE"),
+    for keys, name in (  # from the one that was clicked
+        (["ArrowDown", "Enter"], f"STRADDLE {listed[at + 3]:g}"),
+        (["Home", "Enter"], f"NIFTY 2024-01-04 {listed[at + 3]:g} CE"),
+        (["Home", "End", "End", "ArrowUp", "Enter"], f"NIFTY 2024-01-04 {strike:g} PE"),
     ):
         for key in keys:
             desk.page.keyboard.press(key)

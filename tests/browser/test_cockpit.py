@@ -332,12 +332,12 @@ def test_it_folds_and_keeps_what_is_worth_most(cockpit: Cockpit, width: int) -> 
     it.go("11:00")
     it.stands("11:00")
     it.page.set_viewport_size({"width": width, "height": 1000})
-    view = it.view.bounding_box()
-    assert view is not None
-    seen = it.view.locator(".bt-fact b").evaluate_all(
-        """all => all.filter(e => e.getBoundingClientRect().height > 0
-            && e.closest('.bt-facts').getBoundingClientRect().height >= 40)
-            .map(e => e.parentElement.firstElementChild.textContent)"""
+    seen = it.view.locator(".bt-fact").evaluate_all(
+        """all => all.filter(e => {
+            const box = e.getBoundingClientRect();
+            const room = e.closest(".bt-facts").getBoundingClientRect();
+            return box.bottom <= room.bottom + 1 && box.right <= room.right + 1;
+        }).map(e => e.firstElementChild.textContent)"""
     )
     assert seen[:3] == ["symbol", "time", "spot"]
     it.page.wait_for_function(  # charts follow a moment later

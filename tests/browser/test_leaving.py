@@ -128,11 +128,17 @@ def test_a_view_that_the_page_gave_up_on_is_put_back(lab: Lab) -> None:
     view = lab.page.locator(".bt-view")
     expect(view).to_have_count(1, timeout=20_000)
     assert any("widget model not found" in text for text in gave_up), gave_up
+    expect(lab.page.locator(".jp-CodeCell").nth(1).locator(".bt-view")).to_have_count(1)
+    expect(lab.page.get_by_text("model not found")).to_have_count(0)
     goes_on(view)
     expect(view.locator(".bqplot path.line").first).to_be_attached()
     lab.screenshot("put-back")
-    view.locator(".bt-stop").click()
-    expect(state(view)).to_have_text("Stopped")
+
+    lab.page.on("pageerror", lambda error: gave_up.append(f"thrown: {error}"))
+    lab.run_cell(1)
+    expect(view).to_have_count(1)
+    goes_on(view)
+    assert not [text for text in gave_up if text.startswith("thrown")]
 
 
 def test_a_closed_tab_is_opened_again(lab: Lab, again: Lab) -> None:

@@ -259,7 +259,9 @@ function render({ model, el }) {
   };
   body.addEventListener("click", (event) => {
     const cell = event.target.closest("td");
-    if (cell) pick(cell.parentElement.sectionRowIndex, cell.cellIndex);
+    if (!cell) return;
+    cursor.strike = value(cell.parentElement.sectionRowIndex, "strike");
+    pick(cell.parentElement.sectionRowIndex, cell.cellIndex);
   });
 
   // Without a mouse: a frame is moved over the calls, the strikes and the puts. It stays with its
@@ -281,19 +283,21 @@ function render({ model, el }) {
     framed.setAttribute("aria-current", "true");
     if (scrolled) framed.scrollIntoView({ block: "nearest", inline: "nearest" });
   };
-  scroll.addEventListener("focus", () => point(true));
+  // A mouse that is pressed gives the focus too: then nothing may move under it.
+  scroll.addEventListener("focus", () => scroll.matches(":focus-visible") && point(true));
   scroll.addEventListener("blur", () => point());
   scroll.addEventListener("keydown", (event) => {
-    const row = rowOf(cursor.strike);
     const step = { ArrowUp: -1, ArrowDown: 1 }[event.key];
     const side = { Home: -1, End: 1 }[event.key];
-    if (row < 0 || !(step || side || event.key === "Enter")) return;
+    if (!rows.length || !(step || side || event.key === "Enter")) return;
     event.preventDefault();
     event.stopPropagation();
+    if (!framed) point();
+    const row = rowOf(cursor.strike);
     if (step) cursor.strike = value(Math.min(Math.max(row + step, 0), rows.length - 1), "strike");
     if (side) cursor.stop = Math.min(Math.max(cursor.stop + side, 0), stops.length - 1);
-    if (event.key === "Enter") pick(row, stops[cursor.stop]);
-    else point(true);
+    if (event.key !== "Enter") point(true);
+    else if (!event.repeat) pick(row, stops[cursor.stop]);
   });
   expiry.addEventListener("change", () => model.send({ expiry: expiry.value || null }));
   more.addEventListener("click", () => {

@@ -1,23 +1,23 @@
+const SHOWN = "application/vnd.jupyter.widget-view+json";
 const LOST = "Error displaying widget: model not found";
 
 // After a page was loaded JupyterLab looks for a widget for two seconds, and not once more before it
 // gives up: when the kernel's answer comes just then, the whole view is there and its cell says that
-// it is not. Then it is put into its place. Only a place that must be its own is taken.
+// it is not. Then the cell's output is set again, as it is, and so is drawn anew.
 const putBack = async (model) => {
-  const numbered = (node) => {
-    const prompt = node.closest(".jp-Cell")?.querySelector(".jp-InputPrompt")?.textContent;
-    return prompt === `[${model.get("cell")}]:`;
-  };
-  const manager = model.widget_manager;
-  const view = await manager.get_model(model.get("view")).catch(() => null);
-  if (!view || Object.keys(view.views ?? {}).length) return;
-  const places = [...document.querySelectorAll(".jp-OutputArea-output.jupyter-widgets")].filter(
-    (node) => node.textContent === LOST && numbered(node),
-  );
-  if (places.length !== 1) return;
-  const { luminoWidget } = await manager.create_view(view);
-  places[0].textContent = "";
-  luminoWidget.constructor.attach(luminoWidget, places[0]);
+  const said = [...document.querySelectorAll(".jp-OutputArea-output.jupyter-widgets")];
+  if (!said.some((node) => node.textContent === LOST)) return;
+  const id = model.get("view");
+  const view = await model.widget_manager.get_model(id).catch(() => null);
+  const cells = model.widget_manager.context?.model?.cells; // of JupyterLab's notebooks
+  if (!cells || !view || Object.keys(view.views ?? {}).length) return;
+  for (let n = 0; n < cells.length; n++) {
+    const { outputs } = cells.get(n);
+    for (let i = 0; i < (outputs?.length ?? 0); i++) {
+      const output = outputs.get(i);
+      if (output.data[SHOWN]?.model_id === id) outputs.set(i, output.toJSON());
+    }
+  }
 };
 
 export default {

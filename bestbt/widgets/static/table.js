@@ -34,6 +34,8 @@ function render({ model, el }) {
     const scrolled = el.scrollTop;
     el.replaceChildren(table, note);
     el.scrollTop = scrolled; // what one reads stays where it is
+    if (rows.length !== many) at = -1; // others are in its place
+    many = rows.length;
     if (at >= 0) mark("bt-cursor", at);
   };
 
@@ -49,6 +51,7 @@ function render({ model, el }) {
 
   // Without a mouse: ↑ and ↓ move a frame over the rows, Enter is the click.
   let at = -1;
+  let many = 0;
   if (model.get("hint")) el.tabIndex = 0;
   el.addEventListener("keydown", (event) => {
     const step = { ArrowUp: -1, ArrowDown: 1 }[event.key];
@@ -60,7 +63,7 @@ function render({ model, el }) {
       at = Math.min(Math.max(at + step, 0), last);
       mark("bt-cursor", at);
       lines()[at].scrollIntoView({ block: "nearest" });
-    } else if (at >= 0 && at <= last) pick(at);
+    } else if (at >= 0 && at <= last && !event.repeat) pick(at);
   });
 
   draw();
