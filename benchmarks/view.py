@@ -3,12 +3,14 @@
     python benchmarks/view.py                     a minute of streaming
     python benchmarks/view.py --minutes 10        ten of them, for its memory
     python benchmarks/view.py --keep demo.sqlite  the demo market made once, used again
-    python benchmarks/view.py -k slowdown         one of: picture, pause, slowdown, paced, stream
+    python benchmarks/view.py -k slowdown         one of: picture, pause, slowdown, unpainted,
+                                                  paced, stream
 
 JupyterLab is driven as its user would. Strategies are `on_bar` ones that sell two stopped legs a
 day and count in a loop, so that a run of the demo quarter lasts as long as is wanted. Times of
 clicks and of what is seen are taken in the page, by observers of its document; times of the engine
-in the kernel: both read the clock of one machine.
+in the kernel: both read the clock of one machine. `unpainted` has no browser: what answers the
+view paints nothing, so that what is left is what the view itself costs the engine.
 """
 
 from __future__ import annotations
@@ -18,10 +20,13 @@ import os
 import statistics
 import sys
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from queue import Empty
 from typing import Any
 
 import pytest
+from jupyter_client.manager import start_new_kernel
 from playwright.sync_api import expect
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -30,6 +35,7 @@ sys.path.insert(0, str(ROOT))
 from bestbt import Store  # noqa: E402
 from bestbt.markets.demo import write_demo  # noqa: E402
 from tests.browser.driver import Lab, Server  # noqa: E402
+from tests.face.kernel import FrontEnd  # noqa: E402
 
 LOOPS = """\
 %load_ext bestbt
@@ -159,9 +165,9 @@ def run_cell(lab: Lab, number: int) -> None:
     lab.page.keyboard.press("Shift+Enter")
 
 
-def told(lab: Lab, name: str) -> Any:
+def told(folder: Path, name: str) -> Any:
     """Wait for a file of the kernel; to ask the page would keep it from drawing."""
-    path = lab.server.root / f"{name}.json"
+    path = folder / f"{name}.json"
     while not path.exists():
         time.sleep(0.2)
     found = json.loads(path.read_text())
@@ -204,7 +210,7 @@ def test_picture(lab: Lab, demo: str) -> None:
     lab.open_notebook([LOOPS, *(cell(name, demo) for name in names)])
     lab.page.evaluate(SEEN)
     run_cell(lab, 0)
-    pid = told(lab, "pid")
+    pid = told(lab.server.root, "pid")
     lab.wait_idle()
     found, kernel, page = [], [], []
     for number, _ in enumerate(names, 1):
@@ -246,7 +252,7 @@ def test_pause(lab: Lab, demo: str) -> None:
         expect(state).to_have_text("Paused")
         seen = lab.page.evaluate("window.seen")
         clicked = seen["click"][-1]
-        stood.append(told(lab, "stood")[-1] - clicked)
+        stood.append(told(lab.server.root, "stood")[-1] - clicked)
         paused.append(next(at for is_, at in seen["state"] if at > clicked) - clicked)
         view.locator(".bt-pause").click()
     view.locator(".bt-stop").click()
@@ -260,24 +266,76 @@ def test_pause(lab: Lab, demo: str) -> None:
 
 
 def test_slowdown(lab: Lab, demo: str) -> None:
-    seconds, pairs = 12, 3
-    cells = [LOOPS, f"loops = loops_for({seconds / BARS})"]
+    cells = list(_in_turn(demo))
+    lab.open_notebook([code for code, _ in cells])
+    of: dict[str, list[dict[str, Any]]] = {"bare": [], "seen": []}
+    for number, (_, name) in enumerate(cells):
+        run_cell(lab, number)
+        if name:
+            of[name[:4]].append(told(lab.server.root, name))
+            lab.page.wait_for_timeout(2000)
+    _say_slowdown(of)
+
+
+def test_unpainted(demo: str, tmp_path: Path) -> None:
+    manager, client = start_new_kernel(cwd=str(tmp_path))
+    try:
+        front = Unpainted(client)
+        of: dict[str, list[dict[str, Any]]] = {"bare": [], "seen": []}
+        for code, name in _in_turn(demo):
+            assert front.run(code).status == "ok"
+            if name:
+                front.listen(lambda name=name: (tmp_path / f"{name}.json").exists())
+                of[name[:4]].append(told(tmp_path, name))
+    finally:
+        client.stop_channels()
+        manager.shutdown_kernel(now=True)
+    _say_slowdown(of)
+
+
+class Unpainted(FrontEnd):
+    """It answers the view as a page does, 50 ms after an update, and shows nothing."""
+
+    def listen(self, seen: Callable[[], bool]) -> None:
+        """Answer until something has been seen."""
+        while not seen():
+            try:
+                self._read(self.client.get_iopub_msg(timeout=0.2))
+            except Empty:
+                continue
+
+    def _read(self, message: dict[str, Any]) -> None:
+        super()._read(message)
+        content = message["content"]
+        if message["msg_type"] == "comm_open" and "ack" in content["data"].get("state", {}):
+            self._send(content["comm_id"], {"method": "custom", "content": {"listens": True}})
+        if message["msg_type"] != "comm_msg":
+            return
+        data = content["data"]
+        updates = data.get("content", {}).get("updates", [])
+        for state in [data.get("state", {}), *(one["state"] for _, one, _ in updates)]:
+            if "seq" in state and state["seq"] % 2 == 0:
+                time.sleep(0.05)
+                answer = {"method": "update", "state": {"ack": state["seq"]}, "buffer_paths": []}
+                self._send(content["comm_id"], answer)
+
+    def _send(self, comm: str, data: dict[str, Any]) -> None:
+        message = self.client.session.msg("comm_msg", {"comm_id": comm, "data": data})
+        self.client.shell_channel.send(message)
+
+
+def _in_turn(demo: str, seconds: int = 12, pairs: int = 3) -> Iterator[tuple[str, str]]:
+    """Cells of runs without a view and with one, and what is told when each is over."""
+    yield LOOPS, ""
+    yield f"loops = loops_for({seconds / BARS})", ""
     for number in range(pairs):
         for name, more in ((f"bare{number}", " --no-view"), (f"seen{number}", "")):
-            begin = f"\nwatch({name})" if not more else "\nwatched.clear()"
-            cells += [cell(name, demo + more), f"when_over('{name}', {name}){begin}"]
-    lab.open_notebook(cells)
-    run_cell(lab, 0)
-    run_cell(lab, 1)
-    lab.wait_idle()
-    of: dict[str, list[dict[str, Any]]] = {"bare": [], "seen": []}
-    for number in range(2 * pairs):
-        run_cell(lab, 2 + 2 * number)
-        run_cell(lab, 3 + 2 * number)
-        name = ("bare", "seen")[number % 2]
-        of[name].append(told(lab, f"{name}{number // 2}"))
-        lab.page.wait_for_timeout(2000)
+            begin = f"watch({name})" if not more else "watched.clear()"
+            yield cell(name, demo + more), ""
+            yield f"when_over('{name}', {name})\n{begin}", name
 
+
+def _say_slowdown(of: dict[str, list[dict[str, Any]]]) -> None:
     def least(name: str, what: str) -> float:
         return float(min(run[what] for run in of[name]))
 
@@ -305,7 +363,7 @@ def test_paced(lab: Lab, demo: str) -> None:
     lab.page.locator(".bt-view").scroll_into_view_if_needed()
     lab.page.wait_for_timeout(15_000)
     run_cell(lab, 3)
-    found = told(lab, "paced")
+    found = told(lab.server.root, "paced")
     sent, acks = dict(map(tuple, found["sent"])), dict(map(tuple, found["ack"]))
     lags = [acks[seq] - sent[seq] for seq in acks if seq in sent]
     span = max(sent.values()) - min(sent.values())
@@ -335,11 +393,11 @@ def test_stream(lab: Lab, demo: str, pytestconfig: pytest.Config) -> None:
         return {m["name"]: m["value"] for m in metrics}
 
     lab.run_all()
-    pid = told(lab, "pid")
+    pid = told(lab.server.root, "pid")
     lab.page.locator(".bt-view").scroll_into_view_if_needed()
     time.sleep(min(10.0, length / 4))
     kernel, before = resident(pid), page()
-    found = told(lab, "over")
+    found = told(lab.server.root, "over")
     after = page()
     sent, acks = dict(map(tuple, found["sent"])), dict(map(tuple, found["ack"]))
     lags = sorted(acks[seq] - sent[seq] for seq in acks if seq in sent)
