@@ -90,8 +90,7 @@ def timed(what: str, aim: float | None, times: int, work: Callable[[], object]) 
 
 def look(run: Backtest) -> None:
     """Read what the view reads at each update."""
-    run._run.scene()
-    run._run.chain_scene()
+    run._run.seen()
 
 
 def measured(store: Store, strategy: type[Strategy], aim: float, times: int) -> list[Row]:

@@ -66,6 +66,8 @@ class Player:
         Why it came to rest where a breakpoint could not be read.
     moving : callable
         Called whenever the simulation begins to be moved, and at its end; it returns at once.
+    rested : callable
+        Called when it has played and come to rest, or to its end; it returns at once.
     """
 
     def __init__(self, simulation: Simulation) -> None:
@@ -74,6 +76,7 @@ class Player:
         self.error: BaseException | None = None
         self.refused: UsageError | None = None
         self.moving: Callable[[], object] = lambda: None
+        self.rested: Callable[[], object] = lambda: None
         self.done = threading.Event()
         self._idle = threading.Event()  # set while nobody moves the simulation
         self._idle.set()
@@ -304,6 +307,7 @@ class Player:
                 over = self._finish()
             except _Stopped:  # strikes anywhere up to the end of `_finish`, which is then repeated
                 pass
+        self.rested()
 
     def _simulate(self) -> None:
         with self._guard:

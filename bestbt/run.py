@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import threading
+import time
 import traceback
 from collections.abc import Callable, Mapping
 from copy import copy
@@ -26,6 +27,7 @@ from bestbt.charted import Charted, find, prices
 from bestbt.engine.by_hand import ByHand
 from bestbt.engine.chain import OptionChain
 from bestbt.engine.costing import Cost
+from bestbt.engine.desk import LogEntry
 from bestbt.engine.grid import Grid, duration
 from bestbt.engine.indicators import Indicator
 from bestbt.engine.matching import MatchRules, parse_slippage
@@ -36,7 +38,7 @@ from bestbt.engine.result import Result
 from bestbt.engine.simulation import Simulation
 from bestbt.engine.strategy import Strategy
 from bestbt.engine.touch import Path
-from bestbt.errors import DataGap, UsageError
+from bestbt.errors import BestbtError, DataGap, UsageError
 from bestbt.player import Player, State
 from bestbt.recorder import Recorder
 from bestbt.report import stats as report_stats
@@ -48,8 +50,9 @@ from bestbt.report.picture import picture
 from bestbt.store.run_writer import RunWriter
 from bestbt.store.store import Store
 from bestbt.units import MONEY_SCALE, Money, Ordinal, money
-from bestbt.widgets.chain_scene import ChainScene, read_chain
-from bestbt.widgets.scene import Scene, read_scene
+from bestbt.widgets.chain_scene import read_chain
+from bestbt.widgets.protocol import Seen, Traded
+from bestbt.widgets.scene import read_scene
 
 __all__ = ["Backtest", "Progress", "Run"]
 
@@ -463,6 +466,7 @@ class Run:
         self._tables: dict[str, Any] = {}
         self._straddle: tuple[str, PriceColumns] | None = None
         self._views: WeakSet[Any] = WeakSet()
+        self._player.rested = self._rested
 
     def __repr__(self) -> str:
         state: str = self.state
@@ -479,6 +483,11 @@ class Run:
         self._tables = {}  # another one: a table that is being made now goes into the old
         for view in list(self._views):
             view.wake()
+
+    def _rested(self) -> None:
+        """Let views look at a run that has come to rest."""
+        for view in list(self._views):
+            view.look()
 
     # State
 
@@ -553,13 +562,22 @@ class Run:
         except ValueError:
             raise UsageError(f"{text!r} is no time; write 10:30 or 2024-01-31 10:30.") from None
 
-    def scene(self) -> Scene | None:
-        """What there is to see where the run stands; None while a hook does not return."""
-        return self.bt.read(read_scene, timeout=_LOOK)
+    def seen(self, expiry: date | None = None) -> Seen | None:
+        """What there is to see where the run stands; None while a hook does not return.
 
-    def chain_scene(self, expiry: date | None = None) -> ChainScene | None:
-        """The option chain there, of the nearest expiry unless told otherwise; None without."""
-        return self.bt.read(lambda s: read_chain(s.strategy, expiry), timeout=_LOOK)
+        With the option chain of an expiry, of the nearest unless told otherwise.
+        """
+
+        def look(simulation: Simulation) -> Seen:
+            began = time.thread_time()
+            scene, chain, problem = read_scene(simulation), None, None
+            try:
+                chain = read_chain(simulation.strategy, expiry)
+            except BestbtError as error:  # prices that are damaged: the rest is there to be seen
+                problem = error
+            return Seen(scene, chain, problem, time.thread_time() - began)
+
+        return self.bt.read(look, timeout=_LOOK)
 
     @property
     def pace(self) -> float | None:
@@ -672,10 +690,37 @@ class Run:
         return sorted((sessions[e.day], e.kind) for e in listed if e.day in sessions)
 
     @property
-    def booked(self) -> tuple[int, int]:
-        """How many fills and lines of the log there are so far; cheap."""
+    def booked(self) -> tuple[object, int, int]:
+        """The book, another one after a rewind, and how many fills and lines it has; cheap."""
         desk = self.bt.simulation.desk
-        return len(desk.portfolio.fills), len(desk.log)
+        return desk, len(desk.portfolio.fills), len(desk.log)
+
+    def fills_since(self, n: int) -> list[Traded]:
+        """The fills behind the first *n*, as charts mark them."""
+        portfolio = self.bt.simulation.desk.portfolio
+        fills = portfolio.fills[n:]  # before the matches: those of a fill are there when it is
+        closed: dict[int, Money] = {}  # by the fill's number
+        for match in reversed(portfolio.matches):
+            if match.exit.id < n:
+                break
+            closed[match.exit.id] = closed.get(match.exit.id, 0.0) + money(match.raw_pnl)
+        return [
+            Traded(
+                f.bar,
+                f.contract.name,
+                f.qty < 0,
+                abs(f.qty),
+                f.price,
+                f.kind,
+                f.reason,
+                closed.get(f.id),
+            )
+            for f in fills
+        ]
+
+    def log_since(self, n: int) -> list[LogEntry]:
+        """The lines of the log behind the first *n*."""
+        return self.bt.simulation.desk.log[n:]
 
     @property
     def indicators(self) -> list[Indicator]:

@@ -1,10 +1,6 @@
 """ChainScene: what the option chain shows at one bar of a run, as plain values and arrays.
 
-A strategy's own chain is not touched: to read it would load contracts that the strategy could then
-find active, and write refusals into its log. The reader looks at the same prices and the same
-clock through contracts of its own.
-
-    feed, market, clock of a run --> OptionChain of the reader's own --one board a bar--> ChainScene
+feed, market, clock of a run --> OptionChain of a looker --one board a bar--> ChainScene
 """
 
 from __future__ import annotations
@@ -12,31 +8,25 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Any, NamedTuple, TypeAlias, cast
-from weakref import WeakKeyDictionary
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from bestbt.engine.board import NEVER, Board, Reference, Rows
-from bestbt.engine.chain import MAX_AGE, OptionChain
-from bestbt.engine.contract import Contract, Option
+from bestbt.engine.chain import MAX_AGE
 from bestbt.engine.desk import Desk
-from bestbt.engine.expiries import ExpiryCalendar
-from bestbt.engine.lots import Lots
-from bestbt.engine.ports import ContractSpec
 from bestbt.engine.position import Position
 from bestbt.engine.prices import PriceColumns
 from bestbt.engine.pricing import Floats
 from bestbt.engine.strategy import Strategy
 from bestbt.errors import NoSchedule, UsageError
 from bestbt.units import POINTS, Ordinal, Qty
+from bestbt.widgets.looker import looker_at
 
 __all__ = ["ChainScene", "Side", "read_chain"]
 
 Bools: TypeAlias = npt.NDArray[np.bool_]
-
-_CHAINS = 4  # expiries kept ready: to look at another loads all its prices
 
 
 class Side(NamedTuple):
@@ -186,132 +176,56 @@ def read_chain(
     (100.0, 100.5, 3, [6.5, 4.5, 6.05])
     """
     desk = strategy._desk
-    looker = _LOOKERS.get(desk)
-    if looker is None:
-        looker = _LOOKERS[desk] = _Looker(desk)
-    return looker.read(desk, expiry, desk.check_symbol(of), held)
+    symbol = desk.check_symbol(of)
+    looker = looker_at(desk)
+    expiries = tuple(looker.calendar(symbol).from_day(desk.unsettled_from))
+    if not expiries:
+        return None
+    asked = expiry if expiry in expiries else None
+    day = expiries[0] if asked is None else asked
+    chain, bar = looker.chain(symbol, day), desk.clock.bar
+    board = chain._board(MAX_AGE)
+    if held is None:
+        held = desk.portfolio.positions.values()
+    layout = looker.kept.get(chain)
+    if layout is None or layout.rows is not board.rows:  # another contract is listed
+        layout = looker.kept[chain] = _Layout(board.rows)
+    before = chain._session_of(bar) - 1
+    own = layout.own([p for p in held if (p.contract.symbol, p.contract.expiry) == (symbol, day)])
+    straddle, calls, puts = layout.table(board, bar, before, own)
+    options = board.rows.contracts
+    spot = chain.spot
+    return ChainScene(
+        symbol=symbol,
+        currency=desk.market.currency,
+        bar=bar,
+        time=desk.grid.to_local(desk.now),
+        expiry=day,
+        asked=asked,
+        expiries=expiries,
+        monthly=tuple(looker.calendar(symbol).kind(e) == "monthly" for e in expiries),
+        dte=_dte(desk, day),
+        spot=None if spot.age is None else Reference(spot.price, "spot", spot.age),
+        forward=board.forward,
+        synthetic=board.synthetic,
+        lot=looker.lots.of(options[0].spec, desk.today) if options else None,
+        freeze=_freeze(desk.market, symbol, desk.today),
+        atm=chain.atm_by("spot"),
+        atm_synthetic=chain.atm_by("synthetic"),
+        strikes=layout.strikes,
+        straddle=straddle,
+        calls=calls,
+        puts=puts,
+    )
 
 
-class _Looker:
-    """One who looks at a run from outside: the desk of its own contracts and chains.
+class _Layout:
+    """Where the columns of a chain's rows lie in its table."""
 
-    It holds the run's clock and not its desk, so it is gone when the run is.
-    """
-
-    why_none = ""
-
-    def __init__(self, desk: Desk) -> None:
-        self.feed, self.market, self.grid = desk.feed, desk.market, desk.grid
-        self.clock, self.rate, self.now = desk.clock, desk.rate, desk.now
-        self._lots = Lots(desk.market)
-        self._contracts: dict[ContractSpec, Contract] = {}  # but for options: a chain has its own
-        self._calendars: dict[tuple[str, str], ExpiryCalendar] = {}
-        self._chains: dict[tuple[str, date], _Looked] = {}  # the one asked for last is the last
-
-    # What a chain asks of its desk
-
-    def contract(self, spec: ContractSpec) -> Contract:
-        """Return a contract of the looker's own; as far as it is looked at, this is its desk."""
-        if spec.asset == "option":
-            return Option(spec, self.clock, cast(Any, self))
-        if spec not in self._contracts:
-            self._contracts[spec] = Contract(spec, self.clock, cast(Any, self))
-        return self._contracts[spec]
-
-    def columns(self, spec: ContractSpec) -> PriceColumns | None:
-        """Load the prices of a contract."""
-        return self.feed.columns(spec)
-
-    def calendar(self, symbol: str, asset: str = "option") -> ExpiryCalendar:
-        """Return the listed expiries of a symbol."""
-        found = self._calendars.get((symbol, asset))
-        if found is None:
-            days = self.feed.expiries(symbol, cast(Any, asset))
-            found = self._calendars[symbol, asset] = ExpiryCalendar(symbol, days, self.clock)
-        return found
-
-    def note(self, kind: str, text: str, **values: Any) -> None:
-        """Say nothing: the log is the run's."""
-
-    # Reading
-
-    def read(
-        self, desk: Desk, expiry: date | None, symbol: str, held: Iterable[Position] | None
-    ) -> ChainScene | None:
-        self.now = desk.now
-        calendar = self.calendar(symbol)
-        expiries = tuple(calendar.from_day(desk.unsettled_from))
-        if not expiries:
-            return None
-        asked = expiry if expiry in expiries else None
-        day = expiries[0] if asked is None else asked
-        looked = self._look_at(symbol, day, desk.unsettled_from)
-        chain, bar = looked.chain, self.clock.bar
-        board = chain._board(MAX_AGE)
-        if held is None:
-            held = desk.portfolio.positions.values()
-        strikes, straddle, calls, puts = looked.table(board, bar, held)
-        options = board.rows.contracts
-        spot = chain.spot
-        return ChainScene(
-            symbol=symbol,
-            currency=self.market.currency,
-            bar=bar,
-            time=self.grid.to_local(self.now),
-            expiry=day,
-            asked=asked,
-            expiries=expiries,
-            monthly=tuple(calendar.kind(e) == "monthly" for e in expiries),
-            dte=_dte(desk, day),
-            spot=None if spot.age is None else Reference(spot.price, "spot", spot.age),
-            forward=board.forward,
-            synthetic=board.synthetic,
-            lot=self._lots.of(options[0].spec, desk.today) if options else None,
-            freeze=_freeze(self.market, symbol, desk.today),
-            atm=chain.atm_by("spot"),
-            atm_synthetic=chain.atm_by("synthetic"),
-            strikes=strikes,
-            straddle=straddle,
-            calls=calls,
-            puts=puts,
-        )
-
-    def _look_at(self, symbol: str, expiry: date, unsettled: date) -> _Looked:
-        """Return the chain of an expiry; let go of those that have settled or are many."""
-        found = self._chains.pop((symbol, expiry), None)
-        if found is None:
-            self._chains = {k: v for k, v in self._chains.items() if k[1] >= unsettled}
-            self._contracts = {
-                spec: contract
-                for spec, contract in self._contracts.items()
-                if spec.expiry is None or spec.expiry >= unsettled
-            }
-            spot = self.contract(self.feed.spot(symbol))
-            found = _Looked(
-                OptionChain(spot, expiry, self.feed.listed(symbol, expiry), cast(Any, self))
-            )
-        self._chains[symbol, expiry] = found
-        if len(self._chains) > _CHAINS:
-            del self._chains[next(iter(self._chains))]
-        return found
-
-
-# By the desk of each run that is looked at, as long as it lives.
-_LOOKERS: WeakKeyDictionary[Desk, _Looker] = WeakKeyDictionary()
-
-
-class _Looked:
-    """A chain that is looked at, and where the columns of its rows lie."""
-
-    def __init__(self, chain: OptionChain) -> None:
-        self.chain = chain
-        self._rows: Rows | None = None  # of which all that follows is
-
-    def _follow(self, rows: Rows) -> None:
-        """Go over to new rows: another contract is listed."""
-        self._rows = rows
+    def __init__(self, rows: Rows) -> None:
+        self.rows = rows
         self._feeds = [_feed(contract._prices) for contract in rows.contracts]
-        self._strikes, place = np.unique(rows.strike, return_inverse=True)
+        self.strikes, place = np.unique(rows.strike, return_inverse=True)
         self._sides = [(mask, place[mask]) for mask in (rows.call, ~rows.call)]
         self._pairs = place[rows.pairs]
         self._at = {
@@ -319,92 +233,81 @@ class _Looked:
         }
 
     def table(
-        self, board: Board, bar: Ordinal, held: Iterable[Position]
-    ) -> tuple[Floats, Floats, Side, Side]:
-        """Return strikes, straddles, calls and puts."""
-        rows = board.rows
-        if rows is not self._rows:
-            self._follow(rows)
-        before = self.chain._session_of(bar) - 1
-        oi, oi_before, traded, bid, ask, last = self._newest(bar, before)
+        self, board: Board, bar: Ordinal, before: Ordinal, own: Floats
+    ) -> tuple[Floats, Side, Side]:
+        """Return straddles, calls and puts; *before* is the last bar of the session before."""
+        rows = self.rows
+        oi, oi_before, bid, ask, last = self._newest(bar, before)
         # A last trade may be older than the quotes beside it: that is what the flag tells.
         off = (last < bid) | (last > ask)
         age = np.where(board.age == NEVER, np.nan, board.age)
         columns = np.stack(
-            (oi, oi - oi_before, traded, board.iv, *board.greeks, bid, ask, last, age)
+            (oi, oi - oi_before, board.day_volume, board.iv, *board.greeks, bid, ask, last, age)
         )
         columns[-4:-1] /= rows.scale
         flags = np.stack((np.ones(len(off), np.bool_), ~board.fresh, off))
-        straddle = np.full(len(self._strikes), np.nan)
+        straddle = np.full(len(self.strikes), np.nan)
         calls = rows.pairs
         fresh = board.fresh[calls] & board.fresh[calls + 1]
         both = (board.raw[calls] + board.raw[calls + 1]) / rows.scale
         straddle[self._pairs] = np.where(fresh, both, np.nan)
-        own = self._own(held)
         sides = []
         for right, (mask, place) in enumerate(self._sides):
             made = np.full((len(columns), len(straddle)), np.nan)
             marked = np.zeros((len(flags), len(straddle)), np.bool_)
             made[:, place], marked[:, place] = columns[:, mask], flags[:, mask]
             sides.append(Side._make((*made, own[right], *marked)))
-        return self._strikes, straddle, sides[0], sides[1]
+        return straddle, sides[0], sides[1]
+
+    def own(self, held: Iterable[Position]) -> Floats:
+        """Units held by right and strike, of positions in this chain."""
+        own = np.zeros((2, len(self.strikes)))
+        for position in held:
+            at = self._at.get((position.contract.strike, position.contract.right))
+            if at is not None:
+                strike, put = at
+                own[int(put), strike] += position.qty
+        return own
 
     def _newest(self, bar: Ordinal, before: Ordinal) -> Floats:
         """Return what each row's columns say at a bar: raw, nan where they say nothing.
 
-        Open interest, the same at the bar *before*, units traded since then, bid, ask and last,
-        each with one entry a row.
+        Open interest, the same at the bar *before*, bid, ask and last, each with one entry a row.
         """
         nan = np.nan
         found = []
         for feed in self._feeds:
             if feed is None or bar < feed[0]:
-                found.append((nan, nan, nan, nan, nan, nan))
+                found.append((nan, nan, nan, nan, nan))
                 continue
-            first, end, closes, oi, traded, bid, ask = feed
+            first, end, closes, oi, bid, ask = feed
             i, was = min(bar - first, end), min(before - first, end)
             found.append(
                 (
                     nan if oi is None else oi[i],
                     nan if oi is None or was < 0 else oi[was],
-                    nan if traded is None else traded[i] - (traded[was] if was >= 0 else 0),
                     nan if bid is None else bid[i] or nan,
                     nan if ask is None else ask[i] or nan,
                     closes[i],
                 )
             )
-        return np.array(found, dtype=np.float64).reshape(-1, 6).T
-
-    def _own(self, held: Iterable[Position]) -> Floats:
-        """Units held by right and strike."""
-        own = np.zeros((2, len(self._strikes)))
-        chain = self.chain
-        for position in held:
-            c = position.contract
-            if c.expiry == chain.expiry and c.symbol == chain.spot.symbol:
-                at = self._at.get((c.strike, c.right))
-                if at is not None:
-                    strike, put = at
-                    own[int(put), strike] += position.qty
-        return own
+        return np.array(found, dtype=np.float64).reshape(-1, 5).T
 
 
 _View: TypeAlias = "memoryview | None"
-_Feed: TypeAlias = "tuple[Ordinal, int, memoryview, _View, _View, _View, _View] | None"
+_Feed: TypeAlias = "tuple[Ordinal, int, memoryview, _View, _View, _View] | None"
 
 
 def _feed(columns: PriceColumns | None) -> _Feed:
     """Return what is read of a contract at every bar; an item of a memoryview is a plain number.
 
-    First bar, last index, closes, open interest, units traded up to each bar, bids and asks.
+    First bar, last index, closes, open interest, bids and asks.
     """
     if columns is None:
         return None
     closes = columns.points[POINTS - 1 :: POINTS].data
-    traded = None if columns.volume is None else np.cumsum(columns.volume)
-    some = (None if c is None else c.data for c in (columns.oi, traded, columns.bid, columns.ask))
-    oi, volume, bid, ask = some
-    return columns.first, columns.n - 1, closes, oi, volume, bid, ask
+    oi, bid, ask = (None if c is None else c.data for c in (columns.oi, columns.bid, columns.ask))
+    return columns.first, columns.n - 1, closes, oi, bid, ask
 
 
 def _dte(desk: Desk, expiry: date) -> int | None:

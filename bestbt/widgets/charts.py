@@ -225,7 +225,7 @@ class Charts:
         if self._run.state == "paused" and newest >= self._run.first_bar:
             self.finish_equity()  # of every bar, while there is time for it
             self._follow(newest)
-            self._book(newest)
+            self._book()
             self.draw()
             return
         bars, equity = self._run.equity_so_far()
@@ -234,7 +234,7 @@ class Charts:
             equity = np.append(equity, self._run.capital + pnl)
         self.equity.take(bars, equity)
         self._follow(newest)
-        self._book(newest)
+        self._book()
         self.draw()
 
     def finish_equity(self) -> None:
@@ -245,7 +245,7 @@ class Charts:
 
     def finish_price(self) -> None:
         """Take the fills; a run that ended early is not shown as if it had gone on."""
-        self._book(self._newest(), final=True)
+        self._book(final=True)
         seen, whole = self.seen, self._whole
         self._bound(max(self._newest() + 0.5, whole[0] + 30))
         if seen == whole != self._whole:
@@ -354,8 +354,8 @@ class Charts:
         names = [*self._run.symbols, *self._recent, *self.price.traded(_TRADED)]
         send(self._symbol, options=tuple(dict.fromkeys(names)))
 
-    def _book(self, newest: Ordinal, final: bool = False) -> None:
-        if self.price.book(newest, final):
+    def _book(self, final: bool = False) -> None:
+        if self.price.book(final):
             self._offer()
 
     def _compare(self, bars: Any, equity: Any, label: str) -> None:

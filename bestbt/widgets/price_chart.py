@@ -13,17 +13,8 @@ from bestbt.charted import Charted
 from bestbt.engine.indicators import Indicator
 from bestbt.units import Ordinal
 from bestbt.widgets.lod import Candles, Ordinals, candles
-from bestbt.widgets.markers import (
-    KINDS,
-    Marked,
-    Span,
-    block_spans,
-    joined,
-    mark_blocks,
-    mark_fills,
-    mark_hands,
-    select,
-)
+from bestbt.widgets.markers import KINDS, Marked, select
+from bestbt.widgets.marks import Marks
 from bestbt.widgets.plots import (
     BUY,
     DOWN,
@@ -81,16 +72,13 @@ class PriceChart:
         self.levels: Sequence[Level] = ()
         self.last: tuple[float, bool] | None = None  # newest price, and whether its candle rises
         self.seen: Candles | None = None  # as last drawn
-        self._booked: tuple[int, int] = (0, 0)  # fills and lines of the log as last marked
+        self._marks = Marks(run)
         self._rested = 0.0
-        self._newest: Ordinal = -1
         self._stretch: tuple[str, float, float] | None = None  # as last drawn
         self.named: list[str] = []  # indicators drawn
-        self._all: Marked | None = None
-        self._marked: Marked | None = None
+        self._marked: Marked | None = None  # those of what is charted; None before the first look
         self._placed: tuple[Any, ...] = ()  # what the places of the markers were made of
         self._told = ""
-        self._spans: list[Span] = []
         self._curves: dict[int, tuple[Indicator, Floats]] = {}
         self._y = ValueAxis(6)
         self._unit = bqplot.LinearScale(min=0.0, max=1.0)
@@ -150,25 +138,21 @@ class PriceChart:
         """Chart something else."""
         self.charted = charted
         self.levels = ()
-        self._choose()
+        if self._marked is not None:
+            self._choose()
 
-    def book(self, newest: Ordinal, final: bool = False) -> bool:
+    def book(self, final: bool = False) -> bool:
         """Take the fills and blocks booked so far; return whether there were new ones.
 
         While a run plays this rests for a multiple of the time it takes: the engine needs the
         same interpreter.
         """
-        booked = self._run.booked
-        back, self._newest = newest < self._newest, newest
-        if not final and not back:
+        if not final:
             rests = self._run.state == "running" and time.monotonic() < self._rested
-            if booked == self._booked or rests:
+            if self._marks.fresh or rests:
                 return False
         began = time.monotonic()
-        self._spans = block_spans(self._run)
-        run, spans = self._run, self._spans
-        self._all = joined(mark_fills(run), mark_blocks(spans), mark_hands(run))
-        self._booked = booked
+        self._marks.look()
         now = time.monotonic()
         self._rested = now + (now - began) * _REST
         self._choose()
@@ -176,15 +160,14 @@ class PriceChart:
 
     def traded(self, most: int) -> list[str]:
         """Return the contracts marked last, newest first."""
-        symbols = self._all.symbol if self._all is not None else ()
-        names = (name for symbol in reversed(symbols) for name in symbol.split("\n") if name)
+        symbols = reversed(self._marks.all.symbol)
+        names = (name for symbol in symbols for name in symbol.split("\n") if name)
         return list(dict.fromkeys(names))[:most]
 
     def reopen(self) -> None:
         """Forget the fills and blocks, the indicators too: the run has been taken back."""
-        self._all = self._marked = None
-        self._booked, self._rested = (0, 0), 0.0
-        self._spans = []
+        self._marks.forget()
+        self._marked, self._rested = None, 0.0
         self._curves = {}
         self._placed = ()
         for mark in self._markers:
@@ -192,15 +175,12 @@ class PriceChart:
 
     def _choose(self) -> None:
         """Keep the marks of what is charted: of an underlying those of all its contracts."""
-        if self._all is None:
-            self._marked = None
-            return
         names = {str(leg) for leg in self.charted.legs} or {self.charted.name}
         if any(leg.expiry is not None for leg in self.charted.legs):
-            self._marked = self._all.of(lambda symbol: bool(names & set(symbol.split("\n"))))
+            self._marked = self._marks.all.of(lambda symbol: bool(names & set(symbol.split("\n"))))
         else:
             own = f"{self.charted.name} "
-            self._marked = self._all.of(lambda s: s in names or s.startswith(own))
+            self._marked = self._marks.all.of(lambda s: s in names or s.startswith(own))
 
     def draw(
         self,
@@ -298,7 +278,7 @@ class PriceChart:
 
     def _shade(self, lo: float, hi: float) -> str:
         """Shade the stretches in which a block was on; say which, while they are few."""
-        seen = [s for s in self._spans if s.start <= hi and s.end >= lo]
+        seen = [s for s in self._marks.spans if s.start <= hi and s.end >= lo]
         joint: list[tuple[float, float]] = []
         for one in sorted(seen, key=lambda s: s.start):
             if joint and one.start <= joint[-1][1]:

@@ -8,21 +8,23 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 from datetime import date, datetime
-from typing import Any, Literal, Protocol, TypeAlias
+from typing import Any, Literal, NamedTuple, Protocol, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
 from bestbt.charted import Charted
+from bestbt.engine.desk import LogEntry
 from bestbt.engine.grid import Grid
 from bestbt.engine.indicators import Indicator
 from bestbt.engine.prices import PriceColumns
-from bestbt.units import Money, Ordinal
+from bestbt.errors import BestbtError
+from bestbt.units import Money, Ordinal, Price, Qty
 from bestbt.widgets.chain_scene import ChainScene
 from bestbt.widgets.scene import Scene
 
-__all__ = ["Floats", "Movable", "Progress", "RunState", "Viewable"]
+__all__ = ["Floats", "Movable", "Progress", "RunState", "Seen", "Traded", "Viewable"]
 
 RunState: TypeAlias = Literal["running", "paused", "finished", "stopped", "failed"]
 Floats: TypeAlias = npt.NDArray[np.float64]
@@ -54,6 +56,28 @@ class Progress(Protocol):
     @property
     def seconds_left(self) -> float | None:
         """Time left at that speed; None when it is not known yet."""
+
+
+class Traded(NamedTuple):
+    """A fill as a chart marks it; `qty` is above zero."""
+
+    bar: Ordinal
+    symbol: str
+    sold: bool
+    qty: Qty
+    price: Price
+    kind: str
+    reason: str
+    pnl: Money | None  # of what it closed, before charges; None where it closed nothing
+
+
+class Seen(NamedTuple):
+    """A run and an option chain, both at one bar."""
+
+    scene: Scene
+    chain: ChainScene | None  # None where nothing is listed, or it could not be read
+    problem: BestbtError | None  # why it could not
+    cpu: float  # seconds of the processor that reading took, of the engine's if that is at work
 
 
 class Html(Protocol):
@@ -152,9 +176,6 @@ class Viewable(Protocol):
     time.
     """
 
-    def chain_scene(self, expiry: date | None = None) -> ChainScene | None:
-        """The option chain where it stands; None where there is none."""
-
     def why_fill(self, which: int) -> Html:
         """Why a fill came about, by its row in `fills`."""
 
@@ -208,7 +229,7 @@ class Viewable(Protocol):
     def bt(self) -> Movable:
         """What moves it."""
 
-    def scene(self) -> Scene | None:
+    def seen(self, expiry: date | None = None) -> Seen | None:
         """What there is to see where it stands; None while a hook does not return."""
 
     def stop(self) -> None:
@@ -247,8 +268,14 @@ class Viewable(Protocol):
         """Those to be drawn, in the order they were made."""
 
     @property
-    def booked(self) -> tuple[int, int]:
-        """How many fills and lines of the log there are so far; cheap."""
+    def booked(self) -> tuple[object, int, int]:
+        """The book, another one after a rewind, and how many fills and lines it has; cheap."""
+
+    def fills_since(self, n: int) -> Sequence[Traded]:
+        """The fills behind the first *n*, in booking order."""
+
+    def log_since(self, n: int) -> Sequence[LogEntry]:
+        """The lines of the log behind the first *n*."""
 
     @property
     def fills(self) -> pd.DataFrame:

@@ -169,12 +169,13 @@ class Pace:
         self._clock, self._cpu = clock, cpu
         self._seq = self._ack = 0
         self._at = float("-inf")
-        self._began = self._cost = 0.0
+        self._began = self._cost = self._elsewhere = 0.0
         self._begun: float | None = None
 
     def begin(self) -> None:
         """Note that an update is begun, on the thread that draws it: the next is due from here."""
         self._began, self._begun = self._cpu(), self._clock()
+        self._elsewhere = 0.0
 
     def sent(self) -> int:
         """Note that an update goes out; return its number."""
@@ -186,7 +187,11 @@ class Pace:
 
     def spent(self) -> None:
         """Note what the update has taken of the processor by now."""
-        self._cost = self._cpu() - self._began
+        self._cost = self._cpu() - self._began + self._elsewhere
+
+    def also(self, seconds: float) -> None:
+        """Note what the update has taken of the processor on another thread, the engine's."""
+        self._elsewhere += seconds
 
     def painted(self, seq: int) -> None:
         """Note the browser's answer; an old one changes nothing."""
@@ -194,7 +199,13 @@ class Pace:
 
     def ready(self, sparing: bool = False) -> bool:
         """Whether the next update may go out; *sparing* the engine, which shares the processor."""
-        since = self._clock() - self._at
+        return self.due(sparing) <= 0
+
+    def due(self, sparing: bool = False) -> float:
+        """Seconds until the next update may go out, if no answer comes meanwhile."""
+        least = self._least
         if self._seq - self._ack >= self._ahead:
-            return since >= self._patience
-        return since >= (max(self._least, _SHARE * self._cost) if sparing else self._least)
+            least = self._patience
+        elif sparing:
+            least = max(least, _SHARE * self._cost)
+        return least - (self._clock() - self._at)

@@ -17,6 +17,7 @@ from bestbt.engine.position import Position
 from bestbt.engine.simulation import Simulation
 from bestbt.errors import ContractNotFound
 from bestbt.units import Money, Ordinal, Price, Qty, Right, money
+from bestbt.widgets.looker import looker_at
 
 __all__ = ["Held", "Net", "Scene", "Working", "read_scene"]
 
@@ -112,7 +113,7 @@ def read_scene(simulation: Simulation) -> Scene:
     portfolio, grid, bar = desk.portfolio, simulation.grid, simulation.bar
     begun = bar >= simulation.start
     symbol = desk.symbols[0]
-    spot = desk.spot(symbol)
+    spot = looker_at(desk).spot(symbol)
     expiry = desk.calendar(symbol).nearest(desk.unsettled_from)
     held = tuple(_held(p, desk) for p in portfolio.positions.values())
     return Scene(
@@ -160,7 +161,7 @@ def _vix(simulation: Simulation) -> Price | None:
     if name is None:
         return None
     try:
-        return _price(simulation.desk.spot(name))
+        return _price(looker_at(simulation.desk).spot(name))
     except ContractNotFound:  # it is not stored
         return None
 
@@ -176,9 +177,11 @@ def _blocked(simulation: Simulation) -> str:
 
 
 def _held(position: Position, desk: Desk) -> Held:
-    contract, forward, years = position.contract, math.nan, math.nan
-    if contract.right is not None and contract.expiry is not None:
-        chain = desk.chain(contract.symbol, contract.expiry)
+    contract, qty = position.contract, position.qty
+    seen, forward, years = contract, math.nan, math.nan
+    if contract.right is not None and contract.expiry is not None and contract.strike is not None:
+        chain = looker_at(desk).chain(contract.symbol, contract.expiry)
+        seen = chain.option(contract.strike, contract.right)
         forward, years = chain.forward or math.nan, chain.years
     return Held(
         name=contract.name,
@@ -187,7 +190,7 @@ def _held(position: Position, desk: Desk) -> Held:
         strike=contract.strike,
         right=contract.right,
         opened=position.opened,
-        qty=position.qty,
+        qty=qty,
         lots=position.lots,
         entry=position.entry_price,
         price=contract.mark / contract.spec.scale,
@@ -197,11 +200,11 @@ def _held(position: Position, desk: Desk) -> Held:
         target=position.target,
         forward=forward,
         years=years,
-        iv=contract.iv,
-        delta=position.delta,
-        gamma=position.gamma,
-        theta=position.theta,
-        vega=position.vega,
+        iv=seen.iv,
+        delta=qty * seen.delta,
+        gamma=qty * seen.gamma,
+        theta=qty * seen.theta,
+        vega=qty * seen.vega,
         tag=position.tag,
     )
 

@@ -91,7 +91,7 @@ class RunView(widgets.VBox):  # type: ignore[misc]
         self._keep: Callable[[], object] | None = None
         self._pace = Pace()
         self._pacer = Pacer()
-        self._pacer.observe(lambda change: self._pace.painted(change["new"]), "ack")
+        self._pacer.observe(lambda change: self._painted(change["new"]), "ack")
         self._parcel = Parcel(self._pacer)
         self._publisher = Publisher(self._failed)
         self._pacer.on_msg(lambda *_: self._publisher.post("again", self._parcel.again))
@@ -146,6 +146,10 @@ class RunView(widgets.VBox):  # type: ignore[misc]
         for widget in _reach([self, *unseen]) - {self}:
             widget.close()
         super().close()
+
+    def look(self) -> None:
+        """Look at the run, which has come to rest; any thread."""
+        self._look_now()
 
     def wake(self) -> None:
         """Look at the run again, which has been moved by hand; any thread."""
@@ -350,10 +354,28 @@ class RunView(widgets.VBox):  # type: ignore[misc]
         if self._shown == shown and not over:
             self._publisher.post("tabs", self._tabs.draw)
             return
-        sparing = shown[0] == "running" and self._run.pace is None
-        if over or self._shown is None or self._shown[0] != shown[0] or self._pace.ready(sparing):
+        if (
+            over
+            or self._shown is None
+            or self._shown[0] != shown[0]
+            or self._pace.ready(self._sparing)
+        ):
             self._shown = shown
             self._draw()
+
+    @property
+    def _sparing(self) -> bool:
+        """Whether the engine wants all of the processor; it says itself when it comes to rest."""
+        return self._run.state == "running" and self._run.pace is None
+
+    def _painted(self, seq: int) -> None:
+        """Hear that the browser has drawn an update."""
+        self._pace.painted(seq)
+        if self._sparing:
+            self._look_when_due()
+
+    def _look_when_due(self) -> None:
+        self._publisher.post("look", self._look, after=max(self._pace.due(sparing=True), _LOOK))
 
     def _draw(self) -> None:
         self._pace.begin()
@@ -382,8 +404,12 @@ class RunView(widgets.VBox):  # type: ignore[misc]
             self._publisher.post("still picture", self._keep, after=_REST)
 
     def _read(self) -> None:
-        self._scene = self._run.scene() or self._scene
-        self._chained = self._run.chain_scene(self._expiry)
+        seen = self._run.seen(self._expiry)
+        if seen is not None:
+            self._pace.also(seen.cpu)
+            self._scene, self._chained = seen.scene, seen.chain
+            if seen.problem is not None:
+                raise seen.problem
 
     def _draw_header(self) -> None:
         run = self._run
@@ -463,6 +489,8 @@ class RunView(widgets.VBox):  # type: ignore[misc]
         self._pacer.seq = self._pace.sent()
         self._parcel.send()
         self._pace.spent()  # packing what is sent takes its share
+        if self._sparing:  # each look would take the interpreter from the engine
+            self._look_when_due()
 
     def _refuse(self, why: str) -> None:
         if why != self._refused:

@@ -105,6 +105,22 @@ def test_a_run_plays_in_its_thread_and_none_is_left(stage: Stage, whole: Run) ->
     assert run.progress.bar == run.progress.bars
 
 
+def test_views_are_told_when_a_run_has_come_to_rest(stage: Stage) -> None:
+    backtest = stage.held()
+    told: list[str] = []
+    backtest._run._player.rested = lambda: told.append(backtest._run.state)
+    run = started(stage, backtest)
+    run.pause()
+    assert told == []
+    stage.gate.set()
+    assert run.wait(LONG)
+    for thread in [t for t in threading.enumerate() if t.name == "bt-engine"]:
+        thread.join(LONG)
+    assert told == ["paused"]
+    backtest.run()
+    assert told == ["paused", "finished"]
+
+
 def test_start_twice_is_refused(stage: Stage) -> None:
     backtest = stage.held()
     started(stage, backtest)
@@ -933,8 +949,9 @@ def test_at_the_close_the_days_pnl_is_that_of_the_day(stage: Stage, whole: Run) 
     before = 0.0
     while not backtest.simulation.finished:
         backtest.run_to("session")
-        scene = backtest._run.scene()
-        assert scene is not None
+        seen = backtest._run.seen()
+        assert seen is not None
+        scene = seen.scene
         assert scene.today == pytest.approx(scene.pnl - before)
         assert scene.today != 0.0
         before = scene.pnl

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -14,13 +15,14 @@ import numpy.typing as npt
 import pandas as pd
 
 from bestbt.charted import Charted
+from bestbt.engine.desk import LogEntry
 from bestbt.engine.grid import Grid, Session, utc_ns
 from bestbt.engine.indicators import Indicator
 from bestbt.engine.ports import ContractSpec
 from bestbt.engine.prices import PriceColumns, path_points
 from bestbt.errors import ContractNotFound
 from bestbt.units import MINUTE
-from bestbt.widgets.protocol import Floats, RunState
+from bestbt.widgets.protocol import Floats, RunState, Seen, Traded
 from bestbt.widgets.scene import Held, Net, Scene
 
 KOLKATA = ZoneInfo("Asia/Kolkata")
@@ -123,8 +125,10 @@ class FakeRun:
         self.done = threading.Event()
         self.failure: str | None = None
         self.unsaved: str | None = None
+        self.rested: Callable[[], object] = lambda: None
         self.calls: list[str] = []
         self.noted: list[tuple[Any, ...]] = []  # rows of the log
+        self.book = object()
         self.pace: float | None = None
         self.bt = FakeBacktest(self.calls)
         self.held: tuple[Held, ...] = ()
@@ -198,6 +202,7 @@ class FakeRun:
         self.calls.append("pause")
         self._go.clear()
         self.state = "paused"
+        self.rested()
 
     def resume(self, to: Any = None) -> None:
         self.calls.append("resume" if to is None else f"resume to {to}")
@@ -216,7 +221,10 @@ class FakeRun:
     def moment(self, text: str) -> datetime:
         return datetime.fromisoformat(text)
 
-    def scene(self) -> Scene | None:
+    def seen(self, expiry: date | None = None) -> Seen | None:
+        return Seen(self.scene(), None, None, 0.0)
+
+    def scene(self) -> Scene:
         progress, blank = self.progress, Net(0.0, 0.0, 0.0, 0.0, 0)
         return Scene(
             bar=self._bar - 1,
@@ -241,9 +249,6 @@ class FakeRun:
             orders=0,
             logged=len(self.noted),
         )
-
-    def chain_scene(self, expiry: date | None = None) -> None:
-        return None
 
     @property
     def orders(self) -> pd.DataFrame:
@@ -279,8 +284,31 @@ class FakeRun:
         ]
 
     @property
-    def booked(self) -> tuple[int, int]:
-        return len(self.fills), len(self.log)
+    def booked(self) -> tuple[object, int, int]:
+        return self.book, len(self.fills), len(self.log)
+
+    def fills_since(self, n: int) -> list[Traded]:
+        trades = self.trades
+        won = {(t.symbol, t.exit_time): float(t.pnl) for t in trades.itertuples(index=False)}
+        return [
+            Traded(
+                int(np.searchsorted(self.grid.starts, f.time.as_unit("ns").value, "right")) - 1,
+                f.symbol,
+                f.side == "SELL",
+                f.qty,
+                f.price,
+                f.kind,
+                f.reason,
+                None if f.kind == "entry" else won.get((f.symbol, f.time)),
+            )
+            for f in self.fills.iloc[n:].itertuples(index=False)
+        ]
+
+    def log_since(self, n: int) -> list[LogEntry]:
+        return [
+            LogEntry(-1, row.time.as_unit("ns").value, row.kind, row.text, row.values)
+            for row in list(self.log.iloc[n:].itertuples(index=False))
+        ]
 
     @property
     def equity(self) -> pd.Series[float]:
@@ -350,11 +378,14 @@ class FakeRun:
 
     def advance(self, bars: int) -> None:
         self._bar = min(self._bar + bars, self.grid.n)
+        if bars < 0:
+            self.book = object()
 
     def end(self, state: RunState, failure: str | None = None) -> None:
         self.state, self.failure = state, failure
         self._go.set()
         self.done.set()
+        self.rested()
 
     def start(self, bars_per_second: float, fail_at: int | None = None) -> None:
         """Run in a daemon thread; for looking at a live view, not for tests."""

@@ -18,6 +18,7 @@ from bestbt.engine.strategy import Strategy, at
 from bestbt.errors import NoSchedule
 from bestbt.testing import MemoryFeed, simulate
 from bestbt.widgets.chain_scene import ChainScene, read_chain
+from bestbt.widgets.scene import read_scene
 from tests.engine.slow_chain import Row, SlowChain
 
 DAYS = ["2024-01-01", "2024-01-02", "2024-01-03", "2024-01-04", "2024-01-05"]
@@ -208,6 +209,7 @@ def looked_at(feed: MemoryFeed) -> Simulation:
     while True:
         for expiry in (None, NEAR, NEXT):
             read_chain(run.strategy, expiry)
+        read_scene(run)
         if run.finished:
             return run
         run.step()

@@ -263,14 +263,14 @@ def test_fills_are_read_again_only_when_there_are_new_ones(
 ) -> None:
     it = stage(sessions=5, trades=10).played(1000)
     read: list[int] = []
-    monkeypatch.setattr(FakeRun, "booked", property(lambda run: (20, 0)))
-    whole: Any = FakeRun.fills
+    monkeypatch.setattr(FakeRun, "booked", property(lambda run: (run.book, 20, 0)))
+    whole = FakeRun.fills_since
 
-    def counted(run: FakeRun) -> Any:
+    def counted(run: FakeRun, n: int) -> Any:
         read.append(run.progress.bar)
-        return whole.fget(run)
+        return whole(run, n)
 
-    monkeypatch.setattr(FakeRun, "fills", property(counted))
+    monkeypatch.setattr(FakeRun, "fills_since", counted)
     it.run.state = "paused"
     it.played(1)
     it.played(1)

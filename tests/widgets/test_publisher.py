@@ -201,3 +201,21 @@ def test_an_engine_at_full_speed_is_spared() -> None:
     pace.painted(pace.sent())
     now[0] += 0.25
     assert pace.ready(sparing=True)
+
+
+def test_what_an_update_takes_of_the_engine_counts() -> None:
+    now = [0.0]
+    pace = Pace(clock=lambda: now[0], cpu=lambda: 0.0)
+    pace.begin()
+    pace.also(0.03)
+    pace.also(0.02)
+    pace.painted(pace.sent())
+    now[0] = 0.3
+    assert pace.ready()
+    assert not pace.ready(sparing=True)
+    assert pace.due(sparing=True) == pytest.approx(0.45)
+    now[0] = 0.75
+    assert pace.ready(sparing=True)
+    pace.begin()
+    pace.painted(pace.sent())
+    assert pace.due(sparing=True) == pace.due(), "it is of that update alone"

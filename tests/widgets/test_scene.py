@@ -53,9 +53,9 @@ def stands(store: Store) -> Backtest:
 
 
 def scene_of(backtest: Backtest) -> Scene:
-    found = backtest._run.scene()
+    found = backtest._run.seen()
     assert found is not None
-    return found
+    return found.scene
 
 
 def test_the_figures_are_those_of_the_run(stands: Backtest) -> None:

@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 from ipywidgets.widgets.widget import _instances as instances
 
-from bestbt.errors import ParamError
+from bestbt.errors import ParamError, StoreCorrupt
 from bestbt.widgets import view as viewing
 from bestbt.widgets.hand import Hand
 from bestbt.widgets.publisher import Pace, Publisher
@@ -37,6 +37,7 @@ class Stage:
         patch.setattr(viewing, "Pace", lambda: Pace(clock=lambda: self.now))
         self.run = FakeRun(**options)
         self.view = RunView(self.run)
+        self.run.rested = self.view.look
 
     def later(self, seconds: float = 0.1) -> None:
         self.now += seconds
@@ -117,6 +118,57 @@ def test_it_waits_for_the_browser(stage: Callable[..., Stage]) -> None:
     assert it.view._pacer.seq == 4
 
 
+def test_an_engine_at_full_speed_is_looked_at_only_when_an_update_is_due(
+    stage: Callable[..., Stage], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    it = stage(sessions=10, trades=0)
+    looked: list[float] = []
+    whole = FakeRun.seen
+
+    def counted(run: FakeRun, expiry: Any = None) -> Any:
+        looked.append(it.now)
+        seen = whole(run, expiry)
+        assert seen is not None
+        return seen._replace(cpu=0.05)  # of the engine's
+
+    monkeypatch.setattr(FakeRun, "seen", counted)
+    waits = []
+    it.later(0)
+    it.view._pacer.ack = 1 << 40  # a page that paints at once
+    it.now = 2.0
+    for _ in range(4):
+        it.run.advance(10)
+        it.later(0)
+        waits.append(it.view._publisher._waiting["look"][0] - it.now)
+        it.now += waits[-1] + 1e-6
+    assert all(wait > 0.5 for wait in waits), f"looks in between: {waits}"
+    assert len(looked) == 1 + 4
+    it.run.pause()
+    it.later(0)
+    assert "Paused" in it.text, "the run says itself that it rests"
+
+
+def test_a_chain_that_cannot_be_read_is_told_and_the_rest_is_drawn(
+    stage: Callable[..., Stage], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    it = stage(sessions=10, trades=0)
+    problem = StoreCorrupt("NIFTY 21700 CE: damaged")
+    whole = FakeRun.seen
+
+    def damaged(run: FakeRun, expiry: Any = None) -> Any:
+        seen = whole(run, expiry)
+        assert seen is not None
+        return seen._replace(problem=problem)
+
+    monkeypatch.setattr(FakeRun, "seen", damaged)
+    it.run.advance(1000)
+    it.later()
+    assert "could not draw its scene: StoreCorrupt: NIFTY 21700 CE: damaged" in it.text
+    assert "Date reached 03 Jan 2024 13:24" in it.text
+    assert it.view._scene is not None
+    assert it.view._scene.bar == 999
+
+
 def test_nothing_new_is_not_sent(stage: Callable[..., Stage]) -> None:
     it = stage(sessions=2, trades=0)
     for _ in range(50):
@@ -183,6 +235,7 @@ def test_blocks_are_shaded_and_told(stage: Callable[..., Stage]) -> None:
     assert (chart._blocks.x.min(), chart._blocks.x.max()) == (100, it.run.last_bar)
     assert np.isfinite(chart._blocks.x).all(), "two that overlap are one stretch"
     it.run.noted.pop(1)
+    it.run.book = object()
     it.view._charts.finish_price()
     it.view._charts.draw()
     said = "blocked: all entries until noon: <b>3</b>"
