@@ -16,9 +16,10 @@ _SOON = 1e-9  # seconds
 def progress_bar(text: str, unit: str) -> Iterator[Callable[[int, int, str], None]]:
     """Give a function to be told ``(done, total, newest)``; a *total* of 0 is not known.
 
-    The bar appears when something is done and is taken away at the end, also by an error, so that
-    nothing stands before a message. What is no terminal and no notebook is spared it, and so is
-    everybody where tqdm's variable ``TQDM_DISABLE`` is set: its bar for notebooks does not read it.
+    The *unit* `"B"` is bytes. The bar appears when something is done and is taken away at the end,
+    also by an error, so that nothing stands before a message. What is no terminal and no notebook
+    is spared it, and so is everybody where tqdm's variable ``TQDM_DISABLE`` is set: its bar for
+    notebooks does not read it.
     """
     shown: list[Any] = []
 
@@ -30,12 +31,15 @@ def progress_bar(text: str, unit: str) -> Iterator[Callable[[int, int, str], Non
 
             # Not drawn before it is in the list: an interrupt of its first drawing would leave it.
             more = {"total": total or None, "initial": done, "delay": _SOON}
+            more["unit_scale"] = unit == "B"
             shown.append(tqdm(desc=text, unit=unit, leave=False, disable=None, **more))
             shown[0].set_postfix_str(newest)
         (bar,) = shown
         bar.total = total or None
         bar.set_postfix_str(newest, refresh=False)
         bar.update(done - bar.n)
+        if done == total:
+            bar.refresh()  # what comes after the last of them may take a while
 
     try:
         yield tell

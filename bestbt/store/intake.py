@@ -9,7 +9,9 @@ import hashlib
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from datetime import date
+from functools import cache
 from itertools import chain
 from pathlib import Path
 from types import MappingProxyType
@@ -32,7 +34,7 @@ from bestbt.store.sanitise import Calendar, Sheet, local_days, sanitise
 from bestbt.store.schema import Import, Quarantine
 from bestbt.store.segments import Bars
 from bestbt.store.sheet import Units
-from bestbt.store.telling import Progress, Tell, saying, silent, telling
+from bestbt.store.telling import Progress, Stage, Tell, saying, silent, stages, telling
 from bestbt.store.tick_rules import TickSheet, sanitise_ticks
 from bestbt.store.ticks import Ticks
 from bestbt.store.writer import Importing, earlier_import
@@ -40,9 +42,15 @@ from bestbt.units import DAY, POINTS, SECOND, Ns
 
 __all__ = ["How", "Intake", "units_of"]
 
+_CONTRACTS = " contracts"  # what an import counts
 _EPOCH = date(1970, 1, 1).toordinal()
 _LEVEL = 0.05  # an index that is further than this from what is stored of that day is another one
 _FAR = 0.40  # the same, from the nearest day within a month
+
+
+def _unheard(unit: str) -> Tell:
+    """Begin a stage of which nobody hears."""
+    return silent
 
 
 class _Waits(Exception):
@@ -100,8 +108,8 @@ class Intake:
         if importers.is_many(source, how.format):
             return self._each(file, how, progress)
         kept = f"nothing of {file.name} is stored; import it again."
-        with saying(lambda: kept), telling(progress, file.name, " contracts") as tell:
-            return self._one(source, importers.Watch(source), how, tell, None, Beside(True))
+        with saying(lambda: kept), stages(progress, file.name, _CONTRACTS) as stage:
+            return self._one(source, importers.Watch(source), how, stage, None, Beside(True))
 
     def frame(
         self,
@@ -132,7 +140,7 @@ class Intake:
             official_closes=official_closes,
         )
         sheet.report.file, sheet.report.sha256 = name, sha256
-        return self._store(sheet, how, silent)
+        return self._store(sheet, how, _unheard)
 
     def _each(self, file: Path, how: How, progress: Progress) -> QualityReport:
         """Import the files of a folder or an archive, each all or nothing; one that fails is named.
@@ -168,7 +176,7 @@ class Intake:
                 watch = importers.Watch(importers.Source(part.path, part.label))
                 try:
                     with unpacker.source(part) as source:
-                        report = self._one(source, watch, how, silent, specs, beside)
+                        report = self._one(source, watch, how, _unheard, specs, beside)
                         reports.append(report)
                         beside.add(report)
                 except _Waits:
@@ -200,7 +208,7 @@ class Intake:
         source: importers.Source,
         watch: importers.Watch,
         how: How,
-        tell: Tell,
+        stage: Stage,
         specs: set[ContractSpec] | None,
         beside: Beside,
     ) -> QualityReport:
@@ -221,7 +229,8 @@ class Intake:
         already = None if how.again else read(self.engine, lambda c: earlier_import(c, sha256))
         if already is not None:
             return self._imported_before(sha256, source.name)
-        tell(0, 0, "reading")
+        stage(_CONTRACTS)(0, 0, "reading")
+        source = replace(source, tell=stage("B"))
 
         def read_with(options: Mapping[str, Any]) -> importers.Read:
             try:
@@ -244,13 +253,13 @@ class Intake:
         elif any(how.units.values()):
             raise ImportRefused(f"volume= and oi= are for rows of bars; {source.name} has its own.")
         sheet.report.file, sheet.report.sha256 = source.name, sha256
-        return self._store(sheet, how, tell, watch, specs)
+        return self._store(sheet, how, stage, watch, specs)
 
     def _store(
         self,
         read: importers.Read,
         how: How,
-        tell: Tell,
+        stage: Stage,
         watch: importers.Watch | None = None,
         specs: set[ContractSpec] | None = None,
     ) -> QualityReport:
@@ -270,9 +279,9 @@ class Intake:
                 given = sum(tx.lots(*lot) for lot in read.lots if not self.synthetic(lot.symbol))
                 report.add("noted", "lot-given", given)
             elif isinstance(read, TickSheet):
-                days = self._write_ticks(tx, closes, read, how, tell)
+                days = self._write_ticks(tx, closes, read, how, stage(_CONTRACTS))
             else:
-                days = self._write_bars(tx, closes, read, how, tell)
+                days = self._write_bars(tx, closes, read, how, stage)
             if not days and not given:
                 raise ImportRefused(f"No row of {file} could be stored.\n{report}")
             report.add("noted", "replaced", tx.replaced)
@@ -330,17 +339,20 @@ class Intake:
         official: OfficialCloses,
         read: Sheet | importers.Exported,
         how: How,
-        tell: Tell,
+        stage: Stage,
     ) -> list[str]:
         """Write bars as they come, and of an export ticks; return each contract's outer times."""
         report, total, closing = read.report, 0, False
         file = report.file
         rows: Iterator[tuple[ContractSpec, Bars | Ticks, Ns]]
+        # The rules are all applied before the first contract comes.
+        tell = cache(lambda: stage(_CONTRACTS))
         if isinstance(read, Sheet):
+            rules = stage(" rules")
             with self.engine.connect() as connection:
                 read.admitted = quarantine.admitted(connection)
             total, closing, step = len(read.specs), read.official, read.step
-            rows = ((spec, live, step) for spec, live in sanitise(read, self.calendar))
+            rows = ((spec, live, step) for spec, live in sanitise(read, self.calendar, rules))
         else:
             total, rows = read.contracts, read.rows
         times: list[str] = []
@@ -350,7 +362,7 @@ class Intake:
                 times += self._write_some(tx, official, spec, live, report, how)
                 contracts.add(spec)
                 report.contracts = len(contracts)
-                tell(len(contracts), total, str(spec))
+                tell()(len(contracts), total, str(spec))
                 continue
             if how.check_level and spec.expiry is None:
                 self._check_level(spec, live.starts, live.points, how.symbol)
@@ -370,13 +382,13 @@ class Intake:
             if closes:
                 for close in self._closes_of(spec, live):
                     official.write(close, file, how.check_level)
-            tell(len(contracts), total, str(spec))
+            tell()(len(contracts), total, str(spec))
         if isinstance(read, importers.Exported):
             for close in read.closes:
                 official.put(close, file)
             for settlement in read.settlements:
                 official.settle(settlement, file)
-        tell(len(contracts), len(contracts), "stored")
+        tell()(len(contracts), len(contracts), "stored")
         return times
 
     def _beside_finer(

@@ -8,7 +8,7 @@ the report how many. No rule invents a price: one that traded may stand for anot
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
@@ -19,12 +19,15 @@ from bestbt.store.rules.bench import Bench
 from bestbt.store.segments import Bars
 from bestbt.store.sessions import Calendar, local_days, reason_outside
 from bestbt.store.sheet import Rows, Sheet
+from bestbt.store.telling import Tell, silent
 
 __all__ = ["Calendar", "Rows", "Sheet", "local_days", "reason_outside", "sanitise"]
 
 
-def sanitise(sheet: Sheet, calendar: Calendar) -> Iterator[tuple[ContractSpec, Bars]]:
-    """Yield the live bars of each contract, in order of `sheet.specs`.
+def sanitise(
+    sheet: Sheet, calendar: Calendar, tell: Tell = silent
+) -> Iterator[tuple[ContractSpec, Bars]]:
+    """Yield the live bars of each contract, in order of `sheet.specs`; *tell* hears of each rule.
 
     The sheet is used up: its rows are changed in place, and at the end are those stored. Its
     report is told of every row that is not stored as it came; a repair counts only if its row is
@@ -36,19 +39,24 @@ def sanitise(sheet: Sheet, calendar: Calendar) -> Iterator[tuple[ContractSpec, B
         If the times are of another zone's clock.
     """
     bench = Bench(sheet, calendar)
-    clock.time_zone(bench)
-    clock.end_stamps(bench)
-    values.lots(bench)
-    values.prices(bench)
-    places.sessions(bench)
-    admit(bench)
-    places.one_row_a_bar(bench)
-    values.volume(bench)
-    places.stale_days(bench)
-    places.frozen(bench)
-    outliers.spikes(bench)
-    outliers.spot_off_chain(bench)
-    outliers.off_chain(bench)
+    rules: tuple[Callable[[Bench], object], ...] = (
+        clock.time_zone,
+        clock.end_stamps,
+        values.lots,
+        values.prices,
+        places.sessions,
+        admit,
+        places.one_row_a_bar,
+        values.volume,
+        places.stale_days,
+        places.frozen,
+        outliers.spikes,
+        outliers.spot_off_chain,
+        outliers.off_chain,
+    )
+    for done, rule in enumerate(rules, 1):
+        tell(done, len(rules), rule.__name__.replace("_", " "))
+        rule(bench)
     bench.count_repairs()
     rows = bench.rows
     if not len(rows.line):

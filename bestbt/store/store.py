@@ -217,7 +217,8 @@ class Store:
         symbol
             Name of the instrument, for a file of one that names none or a wrong one.
         progress
-            True: a bar in the terminal or notebook. A function is called with
+            True: a bar in the terminal or notebook, of bytes read, rules applied and contracts
+            stored, one after the other; of a folder or archive, of files. A function is called with
             ``(done, total, text)`` instead, in contracts of a file, or in files.
         **options
             `columns={"open": "LTP"}` names columns, `header=[…]` all columns of a text that has no

@@ -6,16 +6,17 @@ And what is kept of it when it is interrupted.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import TypeAlias
 
 from bestbt.errors import Interrupted
 from bestbt.progress import progress_bar
 
-__all__ = ["Progress", "Tell", "saying", "silent", "telling"]
+__all__ = ["Progress", "Stage", "Tell", "saying", "silent", "stages", "telling"]
 
 Tell: TypeAlias = Callable[[int, int, str], object]
 Progress: TypeAlias = bool | Tell
+Stage: TypeAlias = Callable[[str], Tell]
 
 
 def silent(done: int, total: int, text: str) -> None:
@@ -33,6 +34,25 @@ def telling(progress: Progress, name: str, unit: str) -> Iterator[Tell]:
         return
     with progress_bar(name, unit) as tell:
         yield tell
+
+
+@contextmanager
+def stages(progress: Progress, name: str, main: str) -> Iterator[Stage]:
+    """Give what begins a stage of some work, by its unit, and gives a function to tell progress to.
+
+    Each stage has a bar of its own, and the one before is taken away. A function of the caller's
+    hears of the *main* stage alone: it counts one thing.
+    """
+    if callable(progress) or not progress:
+        yield lambda unit: progress if callable(progress) and unit == main else silent
+        return
+    with ExitStack() as shown:
+
+        def begin(unit: str) -> Tell:
+            shown.close()
+            return shown.enter_context(progress_bar(name, unit))
+
+        yield begin
 
 
 @contextmanager

@@ -12,21 +12,7 @@ import pytest
 from tqdm.notebook import tqdm as notebook_bar
 
 from bestbt.progress import progress_bar
-
-
-class Screen(io.StringIO):
-    """A terminal."""
-
-    def isatty(self) -> bool:
-        return True
-
-    @property
-    def left(self) -> str:
-        """What is still to be read on the line."""
-        line = ""
-        for part in self.getvalue().split("\r"):
-            line = part + line[len(part) :]
-        return line.strip()
+from tests.screen import Screen
 
 
 def test_nothing_done_shows_nothing() -> None:

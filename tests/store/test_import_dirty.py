@@ -167,6 +167,7 @@ def test_progress_is_told(store: Store, tmp_path: Path) -> None:
     store.import_file(write(tmp_path, *rows), progress=lambda *told_now: told.append(told_now))
     assert [(done, total) for done, total, _ in told][-2:] == [(2, 2), (2, 2)]
     assert told[0][2] == "reading"
+    assert {total for _, total, _ in told} == {0, 2}, "a function hears of one unit alone"
 
 
 @pytest.mark.parametrize(

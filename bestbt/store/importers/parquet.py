@@ -64,7 +64,7 @@ def read_columns(source: Source, columns: Sequence[str]) -> pa.Table:
         As by `opened`; also for short pages whose texts would be long when written out.
     """
     with opened(source, columns) as file:
-        table = file.read(columns=list(columns))
+        table = _read(source, file, list(columns))
     budget = _budget(source)
     for place, field in enumerate(table.schema):
         if pa.types.is_dictionary(field.type):
@@ -72,6 +72,20 @@ def read_columns(source: Source, columns: Sequence[str]) -> pa.Table:
             budget.take(sum(_written_out(chunk) for chunk in column.chunks))
             table = table.set_column(place, field.name, column.cast(field.type.value_type))
     return table
+
+
+def _read(source: Source, file: pa.parquet.ParquetFile, columns: list[str]) -> pa.Table:
+    """Read a file, and tell how far it has come."""
+    groups = range(file.num_row_groups)
+    if len(groups) < 2:
+        return file.read(columns=columns)
+    total, parts = file.metadata.num_rows, []
+    for group in groups:
+        parts.append(file.read_row_group(group, columns=columns))
+        done = sum(part.num_rows for part in parts)
+        share = source.path.stat().st_size * done // max(total, 1)
+        source.tell(share, source.path.stat().st_size, "reading")
+    return pa.concat_tables(parts)
 
 
 def _budget(source: Source) -> Budget:

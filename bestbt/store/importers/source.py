@@ -11,13 +11,14 @@ import gzip
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from io import BufferedIOBase, BufferedReader, RawIOBase
 from pathlib import Path, PurePosixPath
 from typing import Any, TypeAlias
 
 from bestbt.errors import ImportRefused
+from bestbt.store.telling import Tell, silent
 
 __all__ = ["FREE", "MOST", "RATIO", "Budget", "Source", "Watch"]
 
@@ -77,6 +78,25 @@ class _Counted(RawIOBase):
         return count
 
 
+class _Told(RawIOBase):
+    """A file that tells how much of it has been read."""
+
+    def __init__(self, file: RawIOBase, size: int, tell: Tell) -> None:
+        self._file, self._size, self._tell = file, size, tell
+        self._done = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        count = self._file.readinto(buffer) or 0
+        self._done += count
+        if count:
+            text = "reading" if self._done < self._size else "taking it apart"
+            self._tell(self._done, self._size, text)
+        return count
+
+
 _State: TypeAlias = tuple[tuple[int, int, int], ...]
 
 
@@ -114,6 +134,8 @@ class Source:
         Where its content is: of a file of an archive, a copy that is gone after its import.
     label
         What it is called in reports, such as `jan.zip/day.csv`; default: the file's name.
+    tell
+        Is told how many of its bytes have been read.
 
     Examples
     --------
@@ -126,6 +148,7 @@ class Source:
 
     path: Path
     label: str = ""
+    tell: Tell = field(default=silent, compare=False, repr=False)
 
     @property
     def name(self) -> str:
@@ -204,12 +227,13 @@ class Source:
     def open(self) -> Iterator[BufferedIOBase]:
         """Open the content, unpacked; a damaged file is refused, and a bomb."""
         try:
-            if self.gzipped:
-                budget = Budget(self.name, self.path.stat().st_size)
-                with gzip.open(self.path) as packed:
-                    yield BufferedReader(_Counted(packed, budget), _BLOCK)
-            else:
-                with self.path.open("rb") as stream:
+            size = self.path.stat().st_size
+            with self.path.open("rb", buffering=0) as file:
+                stream = BufferedReader(_Told(file, size, self.tell), _BLOCK)
+                if self.gzipped:
+                    with gzip.open(stream) as packed:
+                        yield BufferedReader(_Counted(packed, Budget(self.name, size)), _BLOCK)
+                else:
                     yield stream
         except (OSError, EOFError, zlib.error) as error:
             raise ImportRefused(

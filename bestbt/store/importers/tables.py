@@ -208,8 +208,7 @@ def _csv(
     def load(types: dict[str, pa.DataType]) -> pa.Table:
         ragged.clear()
         blank.clear()
-        # What is packed goes through the source, which counts what comes out.
-        with source.open() if source.gzipped else pa.input_stream(str(source.path)) as stream:
+        with source.open() as stream:  # which tells what is read, and counts what is unpacked
             return pa.csv.read_csv(
                 stream,
                 pa.csv.ReadOptions(
