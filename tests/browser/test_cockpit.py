@@ -195,6 +195,12 @@ def test_a_position_is_stopped_rolled_and_left_from_its_row(cockpit: Cockpit) ->
     row.locator("input").fill("400")
     row.locator("input").press("Enter")
     expect(row.locator(".bt-edit")).to_have_text("400.00")
+    it.page.keyboard.press("Enter")  # the cell has the focus, and no mouse is needed
+    row.locator("input").fill("410")
+    row.locator("input").press("Enter")
+    expect(row.locator(".bt-edit")).to_have_text("410.00")
+    it.page.keyboard.press("Escape")
+    expect(row.locator("input")).to_have_count(0)
     row.locator(".bt-roll").click()
     row.locator("input").press("Escape")
     row.locator(".bt-roll").click()

@@ -19,12 +19,12 @@ function make(model, name, columns) {
   });
   row.cells_[0].classList.add("bt-link");
   row.cells_[0].title = "show it in the chart";
-  row.cells_[0].addEventListener("click", () => model.send({ name, action: "chart" }));
+  pressed(row.cells_[0], () => model.send({ name, action: "chart" }));
   const stop = columns.findIndex(([label]) => label === "SL");
   const cell = row.cells_[stop];
   cell.classList.add("bt-edit");
   cell.title = "click to move the stop: a price, 25% or 30pts; empty takes it away";
-  cell.addEventListener("click", () => edit(model, name, cell));
+  pressed(cell, () => edit(model, name, cell));
   const td = row.insertCell();
   td.className = "bt-actions";
   for (const [action, label, hint] of ACTIONS) {
@@ -39,6 +39,18 @@ function make(model, name, columns) {
     td.appendChild(button);
   }
   return row;
+}
+
+// A cell that is clicked, or reached with Tab and pressed with Enter.
+function pressed(cell, act) {
+  cell.tabIndex = 0;
+  cell.addEventListener("click", act);
+  cell.addEventListener("keydown", (event) => {
+    if (event.key !== "Enter" || event.target !== cell || event.repeat) return;
+    event.preventDefault();
+    event.stopPropagation();
+    act();
+  });
 }
 
 // Let something be typed into a cell: Enter sends it, anything else leaves all as it was.
@@ -58,8 +70,9 @@ function type(cell, value, hint, send) {
   };
   input.addEventListener("keydown", (event) => {
     event.stopPropagation();
-    if (event.key === "Enter") end(input.value.trim());
-    if (event.key === "Escape") end(null);
+    if (event.key !== "Enter" && event.key !== "Escape") return;
+    end(event.key === "Enter" ? input.value.trim() : null);
+    if (cell.tabIndex === 0) cell.focus();
   });
   input.addEventListener("blur", () => end(null));
   input.focus();
