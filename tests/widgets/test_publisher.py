@@ -185,37 +185,46 @@ def test_an_old_answer_does_not_count() -> None:
     assert it.pace.ready()
 
 
+class Busy:
+    """An engine at full speed, and a view whose updates take so much of the processor."""
+
+    def __init__(self) -> None:
+        self.now = self.cpu = 0.0
+        self.pace = Pace(clock=lambda: self.now, cpu=lambda: self.cpu)
+
+    def update(self, cpu: float, engine: float = 0.0) -> float:
+        """Draw one; return the seconds until the next."""
+        self.pace.begin()
+        self.cpu += cpu
+        self.pace.also(engine)
+        self.pace.painted(self.pace.sent())
+        wait = self.pace.due(sparing=True)
+        self.now += wait
+        return wait
+
+
 def test_an_engine_at_full_speed_is_spared() -> None:
-    now, cpu = [0.0], [0.0]
-    pace = Pace(clock=lambda: now[0], cpu=lambda: cpu[0])
-    pace.begin()
-    cpu[0] = 0.05  # what drawing took of the processor
-    pace.painted(pace.sent())
-    now[0] = 0.3
-    assert pace.ready()  # it stands, or waits for its next bar: nobody is slowed down
-    assert not pace.ready(sparing=True)
-    now[0] = 0.8
-    assert pace.ready(sparing=True)
-    pace.begin()
-    cpu[0] = 0.051
-    pace.painted(pace.sent())
-    now[0] += 0.25
-    assert pace.ready(sparing=True)
+    it = Busy()
+    waits = [it.update(0.05) for _ in range(20)]
+    assert waits[-1] == pytest.approx(15 * 0.05, rel=0.01)
+    it.now -= 0.4
+    assert it.pace.ready()  # it stands, or waits for its next bar: nobody is slowed down
+    assert not it.pace.ready(sparing=True)
+    assert [it.update(0.001) for _ in range(20)][-1] == 0.19
 
 
 def test_what_an_update_takes_of_the_engine_counts() -> None:
-    now = [0.0]
-    pace = Pace(clock=lambda: now[0], cpu=lambda: 0.0)
-    pace.begin()
-    pace.also(0.03)
-    pace.also(0.02)
-    pace.painted(pace.sent())
-    now[0] = 0.3
-    assert pace.ready()
-    assert not pace.ready(sparing=True)
-    assert pace.due(sparing=True) == pytest.approx(0.45)
-    now[0] = 0.75
-    assert pace.ready(sparing=True)
-    pace.begin()
-    pace.painted(pace.sent())
-    assert pace.due(sparing=True) == pace.due(), "it is of that update alone"
+    here, there = Busy(), Busy()
+    assert [here.update(0.05) for _ in range(9)] == pytest.approx(
+        [there.update(0.02, 0.03) for _ in range(9)]
+    )
+
+
+def test_an_update_that_takes_long_does_not_hold_the_next_ones_up() -> None:
+    it = Busy()
+    for _ in range(20):
+        it.update(0.02)
+    began = it.now
+    waits = [it.update(0.15), *(it.update(0.02) for _ in range(20))]
+    assert max(waits) < 1.0
+    assert it.now - began == pytest.approx(15 * (0.15 + 20 * 0.02), rel=0.05), "all is spared"

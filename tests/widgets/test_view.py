@@ -141,7 +141,7 @@ def test_an_engine_at_full_speed_is_looked_at_only_when_an_update_is_due(
         it.later(0)
         waits.append(it.view._publisher._waiting["look"][0] - it.now)
         it.now += waits[-1] + 1e-6
-    assert all(wait > 0.5 for wait in waits), f"looks in between: {waits}"
+    assert all(wait > 0.3 for wait in waits), f"looks in between: {waits}"
     assert len(looked) == 1 + 4
     it.run.pause()
     it.later(0)
