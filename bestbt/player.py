@@ -129,8 +129,8 @@ class Player:
         """Return what *look* reads of the simulation while it stands between two bars.
 
         A run under way stands still for it and goes on, which changes nothing in it; that of a
-        hook that does not return in time cannot be read, and gives None. *look* must not move
-        the simulation.
+        hook that does not return within *timeout* seconds cannot be read, and gives None. *look*
+        may take longer, and must not move the simulation.
         """
         question = _Question(look)
         until = time.monotonic() + timeout
@@ -151,8 +151,12 @@ class Player:
                 break
             question.answered.wait(min(left, 0.01))
         with self._guard:
-            if question in self._questions:
+            taken = question.asked and question not in self._questions
+            if not taken and question.asked:
                 self._questions.remove(question)
+        # What the engine's thread has begun to answer has been paid for, and no hook is in its way.
+        while taken and not question.answered.wait(_LOOK) and not self.done.is_set():
+            pass
         if not question.answered.is_set():
             return None
         if question.error is not None:

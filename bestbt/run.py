@@ -38,7 +38,7 @@ from bestbt.engine.result import Result
 from bestbt.engine.simulation import Simulation
 from bestbt.engine.strategy import Strategy
 from bestbt.engine.touch import Path
-from bestbt.errors import BestbtError, DataGap, UsageError
+from bestbt.errors import DataGap, UsageError
 from bestbt.player import Player, State
 from bestbt.recorder import Recorder
 from bestbt.report import stats as report_stats
@@ -466,7 +466,7 @@ class Run:
         self._tables: dict[str, Any] = {}
         self._straddle: tuple[str, PriceColumns] | None = None
         self._views: WeakSet[Any] = WeakSet()
-        self._player.rested = self._rested
+        self._player.rested = self._look
 
     def __repr__(self) -> str:
         state: str = self.state
@@ -484,8 +484,8 @@ class Run:
         for view in list(self._views):
             view.wake()
 
-    def _rested(self) -> None:
-        """Let views look at a run that has come to rest."""
+    def _look(self) -> None:
+        """Let views look at once: the run has come to rest, or plays at another pace."""
         for view in list(self._views):
             view.look()
 
@@ -567,15 +567,17 @@ class Run:
 
         With the option chain of an expiry, of the nearest unless told otherwise.
         """
+        asker = threading.get_ident()
 
         def look(simulation: Simulation) -> Seen:
             began = time.thread_time()
             scene, chain, problem = read_scene(simulation), None, None
             try:
                 chain = read_chain(simulation.strategy, expiry)
-            except BestbtError as error:  # prices that are damaged: the rest is there to be seen
+            except Exception as error:  # such as damaged prices: the rest is there to be seen
                 problem = error
-            return Seen(scene, chain, problem, time.thread_time() - began)
+            taken = time.thread_time() - began if threading.get_ident() != asker else 0.0
+            return Seen(scene, chain, problem, taken)
 
         return self.bt.read(look, timeout=_LOOK)
 
@@ -587,6 +589,7 @@ class Run:
     @pace.setter
     def pace(self, bars: float | None) -> None:
         self._player.pace = bars
+        self._look()
 
     def stop(self) -> None:
         """End the run, even if a hook hangs; returns at once. What is booked stays."""

@@ -219,7 +219,7 @@ class Store:
         progress
             True: a bar in the terminal or notebook, of bytes read, rules applied and contracts
             stored, one after the other; of a folder or archive, of files. A function is called with
-            ``(done, total, text)`` instead, in contracts of a file, or in files.
+            ``(done, total, text)`` instead, of contracts alone, or of files.
         **options
             `columns={"open": "LTP"}` names columns, `header=[…]` all columns of a text that has no
             header; `official_closes=False` keeps the closes of daily candles out of settlement;

@@ -6,7 +6,7 @@ And what is kept of it when it is interrupted.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from typing import TypeAlias
 
 from bestbt.errors import Interrupted
@@ -40,19 +40,14 @@ def telling(progress: Progress, name: str, unit: str) -> Iterator[Tell]:
 def stages(progress: Progress, name: str, main: str) -> Iterator[Stage]:
     """Give what begins a stage of some work, by its unit, and gives a function to tell progress to.
 
-    Each stage has a bar of its own, and the one before is taken away. A function of the caller's
-    hears of the *main* stage alone: it counts one thing.
+    They share a bar, which begins anew. A function of the caller's hears of the *main* stage alone:
+    it counts one thing.
     """
     if callable(progress) or not progress:
         yield lambda unit: progress if callable(progress) and unit == main else silent
         return
-    with ExitStack() as shown:
-
-        def begin(unit: str) -> Tell:
-            shown.close()
-            return shown.enter_context(progress_bar(name, unit))
-
-        yield begin
+    with progress_bar(name, main) as bar:
+        yield bar.stage
 
 
 @contextmanager

@@ -240,9 +240,10 @@ class _Layout:
         oi, oi_before, bid, ask, last = self._newest(bar, before)
         # A last trade may be older than the quotes beside it: that is what the flag tells.
         off = (last < bid) | (last > ask)
-        age = np.where(board.age == NEVER, np.nan, board.age)
+        none = board.age == NEVER  # no price yet
+        age, traded = np.where(none, np.nan, board.age), np.where(none, np.nan, board.day_volume)
         columns = np.stack(
-            (oi, oi - oi_before, board.day_volume, board.iv, *board.greeks, bid, ask, last, age)
+            (oi, oi - oi_before, traded, board.iv, *board.greeks, bid, ask, last, age)
         )
         columns[-4:-1] /= rows.scale
         flags = np.stack((np.ones(len(off), np.bool_), ~board.fresh, off))

@@ -18,10 +18,11 @@ from bestbt.engine.expiries import ExpiryCalendar
 from bestbt.engine.lots import Lots
 from bestbt.engine.ports import ContractSpec
 from bestbt.engine.prices import PriceColumns
+from bestbt.units import Ordinal
 
 __all__ = ["Looker", "looker_at"]
 
-_CHAINS = 8  # expiries kept ready: to look at another loads all its prices
+_CHAINS = 4  # expiries kept ready beside those read at this bar: another loads all its prices
 
 
 class Looker:
@@ -45,7 +46,8 @@ class Looker:
         self.kept: WeakKeyDictionary[OptionChain, Any] = WeakKeyDictionary()
         self._contracts: dict[ContractSpec, Contract] = {}  # but for options: a chain has its own
         self._calendars: dict[tuple[str, str], ExpiryCalendar] = {}
-        self._chains: dict[tuple[str, date], OptionChain] = {}  # the last is the one asked for last
+        # With the bar at which each was read last; the last is the one asked for last.
+        self._chains: dict[tuple[str, date], tuple[OptionChain, Ordinal]] = {}
 
     def contract(self, spec: ContractSpec) -> Contract:
         """Return a contract of the looker's own; as far as it is looked at, this is its desk."""
@@ -73,8 +75,8 @@ class Looker:
 
     def chain(self, symbol: str, expiry: date) -> OptionChain:
         """Return the chain of an expiry; those that have settled or are many are let go."""
-        found = self._chains.pop((symbol, expiry), None)
-        if found is None:
+        chain, _ = self._chains.pop((symbol, expiry), (None, 0))
+        if chain is None:
             since = self.unsettled_from
             self._chains = {k: v for k, v in self._chains.items() if k[1] >= since}
             self._contracts = {
@@ -83,11 +85,12 @@ class Looker:
                 if spec.expiry is None or spec.expiry >= since
             }
             listings = self.feed.listed(symbol, expiry)
-            found = OptionChain(self.spot(symbol), expiry, listings, cast(Any, self))
-        self._chains[symbol, expiry] = found
-        if len(self._chains) > _CHAINS:
-            del self._chains[next(iter(self._chains))]
-        return found
+            chain = OptionChain(self.spot(symbol), expiry, listings, cast(Any, self))
+            before = [of for of, (_, read) in self._chains.items() if read != self.clock.bar]
+            for of in before[: max(len(before) - _CHAINS, 0)]:
+                del self._chains[of]
+        self._chains[symbol, expiry] = chain, self.clock.bar
+        return chain
 
     def note(self, kind: str, text: str, **values: Any) -> None:
         """Say nothing: the log is the run's."""

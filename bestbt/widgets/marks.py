@@ -65,6 +65,11 @@ class Marks:
         """Whether nothing has been booked since the last look; cheap."""
         return self._booked == self._run.booked
 
+    @property
+    def rewound(self) -> bool:
+        """Whether they are those of a book that is no longer kept."""
+        return self._booked[0] is not self._run.booked[0]
+
     def look(self) -> None:
         """Mark what has been booked since the last look; all of it in the book of a rewound run."""
         run = self._run

@@ -149,7 +149,7 @@ class PriceChart:
         """
         if not final:
             rests = self._run.state == "running" and time.monotonic() < self._rested
-            if self._marks.fresh or rests:
+            if self._marks.fresh or (rests and not self._marks.rewound):
                 return False
         began = time.monotonic()
         self._marks.look()

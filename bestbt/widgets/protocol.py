@@ -19,7 +19,6 @@ from bestbt.engine.desk import LogEntry
 from bestbt.engine.grid import Grid
 from bestbt.engine.indicators import Indicator
 from bestbt.engine.prices import PriceColumns
-from bestbt.errors import BestbtError
 from bestbt.units import Money, Ordinal, Price, Qty
 from bestbt.widgets.chain_scene import ChainScene
 from bestbt.widgets.scene import Scene
@@ -76,8 +75,8 @@ class Seen(NamedTuple):
 
     scene: Scene
     chain: ChainScene | None  # None where nothing is listed, or it could not be read
-    problem: BestbtError | None  # why it could not
-    cpu: float  # seconds of the processor that reading took, of the engine's if that is at work
+    problem: Exception | None  # why it could not
+    cpu: float  # CPU seconds that reading took of the engine's thread; 0 where it is at rest
 
 
 class Html(Protocol):

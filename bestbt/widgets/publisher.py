@@ -17,10 +17,10 @@ __all__ = ["Pace", "Publisher"]
 
 _log = logging.getLogger("bestbt.widgets")
 
-# An engine at full speed is left alone so many times as long as an update takes of the processor,
-# by an average that follows this fast: one that reads a new expiry's prices takes five times as
-# long as others, and the view should not stand still after it. Waiting for the interpreter's lock
-# and taking the answer, on another thread, come on top.
+# An engine at full speed is left alone so many times as long as reading, drawing and packing an
+# update take of the processor, by an average that follows this fast: one that reads a new expiry's
+# prices takes five times as long as others, and the view should not stand still after it. Waiting
+# for the interpreter's lock and taking the answer, on another thread, come on top.
 _SHARE = 15
 _FOLLOWS = 0.3
 

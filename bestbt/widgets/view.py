@@ -70,9 +70,10 @@ class RunView(widgets.VBox):  # type: ignore[misc]
 
     Notes
     -----
-    Only the publisher's thread changes what is seen. It looks at the run fifty times a second
-    and sends at most five updates a second, as long as the browser keeps up with them, and fewer
-    where they would take more than a tenth of the time of an engine at full speed. It ends when
+    Only the publisher's thread changes what is seen. It sends at most five updates a second, as
+    long as the browser keeps up with them, and fewer where they would take more than a tenth of
+    the time of an engine at full speed. That it looks at only when an update is due, at any other
+    run fifty times a second. It ends when
     the result is drawn, and comes back for as long as a zoom takes to draw, or when the run goes
     on. What is clicked is done by a `Hand`, on a thread of its own.
     """
@@ -148,7 +149,7 @@ class RunView(widgets.VBox):  # type: ignore[misc]
         super().close()
 
     def look(self) -> None:
-        """Look at the run, which has come to rest; any thread."""
+        """Look at the run, which has come to rest or plays at another pace; any thread."""
         self._look_now()
 
     def wake(self) -> None:
@@ -362,6 +363,9 @@ class RunView(widgets.VBox):  # type: ignore[misc]
         ):
             self._shown = shown
             self._draw()
+        elif self._sparing:  # too early, such as by a click on a tab
+            self._publisher.post("tabs", self._tabs.draw)
+            self._look_when_due()
 
     @property
     def _sparing(self) -> bool:
@@ -376,6 +380,8 @@ class RunView(widgets.VBox):  # type: ignore[misc]
 
     def _look_when_due(self) -> None:
         self._publisher.post("look", self._look, after=max(self._pace.due(sparing=True), _LOOK))
+        if not self._sparing:  # it has come to rest meanwhile, and said so before this
+            self._look_now()
 
     def _draw(self) -> None:
         self._pace.begin()
@@ -407,9 +413,10 @@ class RunView(widgets.VBox):  # type: ignore[misc]
         seen = self._run.seen(self._expiry)
         if seen is not None:
             self._pace.also(seen.cpu)
-            self._scene, self._chained = seen.scene, seen.chain
+            self._scene = seen.scene
             if seen.problem is not None:
                 raise seen.problem
+            self._chained = seen.chain
 
     def _draw_header(self) -> None:
         run = self._run

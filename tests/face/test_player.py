@@ -121,6 +121,46 @@ def test_views_are_told_when_a_run_has_come_to_rest(stage: Stage) -> None:
     assert told == ["paused", "finished"]
 
 
+def test_what_the_engine_has_begun_to_answer_is_waited_for(stage: Stage) -> None:
+    backtest = stage.held()
+    run = started(stage, backtest)
+    answers: list[int | None] = []
+    begun, answer = threading.Event(), threading.Event()
+
+    def look(_: Any) -> int:
+        begun.set()
+        answer.wait(LONG)
+        return 7
+
+    assert run.bt.read(lambda _: 1, timeout=0.001) is None, "the hook does not return"
+    asker = threading.Thread(target=lambda: answers.append(run.bt.read(look, timeout=2.0)))
+    asker.start()
+    stage.gate.set()
+    assert begun.wait(LONG)
+    asker.join(2.5)  # longer than it said it would wait for a hook
+    assert asker.is_alive()
+    answer.set()
+    asker.join(LONG)
+    assert answers == [7]
+
+
+def test_views_look_at_a_run_that_plays_at_another_pace(stage: Stage) -> None:
+    backtest = stage.held()
+    run = started(stage, backtest)
+    looked: list[float | None] = []
+
+    class View:
+        def look(self) -> None:
+            looked.append(run.pace)
+
+    view = View()
+    run._views.add(view)
+    run.pace = 5.0
+    assert looked == [5.0]
+    run.pace = None
+    assert looked == [5.0, None]
+
+
 def test_start_twice_is_refused(stage: Stage) -> None:
     backtest = stage.held()
     started(stage, backtest)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import gc
 import math
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 from weakref import ref
 
 import numpy as np
 import pytest
 
+from bestbt.engine.board import Rows
 from bestbt.engine.desk import Desk
 from bestbt.engine.ports import ContractSpec, LotChange
 from bestbt.engine.simulation import Simulation
@@ -18,6 +19,7 @@ from bestbt.engine.strategy import Strategy, at
 from bestbt.errors import NoSchedule
 from bestbt.testing import MemoryFeed, simulate
 from bestbt.widgets.chain_scene import ChainScene, read_chain
+from bestbt.widgets.looker import looker_at
 from bestbt.widgets.scene import read_scene
 from tests.engine.slow_chain import Row, SlowChain
 
@@ -329,3 +331,44 @@ def test_another_underlying_of_the_run(world: World) -> None:
     assert (scene.symbol, scene.lot, scene.atm) == ("OTHER", 25, 40.0)
     assert scene.calls.last.tolist() == [2.0]
     assert scene.puts.listed.tolist() == [False]
+
+
+def test_chains_that_are_read_at_every_bar_stay_ready() -> None:
+    feed = MemoryFeed("NIFTY", DAYS[:1], minutes=6)
+    feed.add_index([100] * 6)
+    days = [date(2024, 1, 4) + timedelta(weeks=n) for n in range(12)]
+    for day in days:
+        for right in ("CE", "PE"):
+            feed.add_option(day, 100, right, [2.5] * 6)
+    run = simulate(Strategy, feed, run=False).step(1)
+    looker = looker_at(run.desk)
+
+    def boards() -> list[Rows]:
+        chains = [looker_at(run.desk).chain("NIFTY", day) for day in days]
+        return [chain._board(5).rows for chain in chains]
+
+    first = boards()
+    run.step(1)
+    assert all(now is before for now, before in zip(boards(), first, strict=True))
+    run.step(1)
+    again = looker.chain("NIFTY", days[-1])
+    looker.chain("NIFTY", date(2024, 1, 4) + timedelta(weeks=99))
+    kept = [day for day in days if ("NIFTY", day) in looker._chains]
+    assert kept == days[-5:], "of those that are read no more the newest four"
+    assert looker.chain("NIFTY", days[-1]) is again
+
+
+def test_a_row_without_a_price_says_nothing() -> None:
+    feed = MemoryFeed("NIFTY", DAYS[:1], minutes=4)
+    feed.add_index([100] * 4)
+    for strike in (95, 100):
+        for right in ("CE", "PE"):
+            late = (strike, right) == (95, "PE")
+            prices = [None, None, 3.0, 3.0] if late else [5.0] * 4
+            feed.add_option("2024-01-04", strike, right, prices, volume=[50] * 4, oi=[100] * 4)
+    run = simulate(Strategy, feed, run=False).step(2)
+    scene = read_chain(run.strategy)
+    assert scene is not None
+    assert scene.calls.volume.tolist() == [100.0, 100.0]
+    assert math.isnan(scene.puts.volume[0])
+    assert math.isnan(scene.puts.age[0])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime
 from typing import Any
@@ -278,6 +279,16 @@ def test_fills_are_read_again_only_when_there_are_new_ones(
     assert read == [1001]
     it.played(-2)
     assert read == [1001, 1001], "of a run that went back they are other ones"
+
+
+def test_fills_of_a_rewound_run_do_not_wait(stage: Callable[..., Stage]) -> None:
+    it = stage(sessions=5, trades=10).played(1000)
+    chart = it.charts.price
+    chart._rested = math.inf  # as after a look that took long
+    it.played(400)
+    assert not chart._marks.fresh
+    it.played(-700)
+    assert chart._marks.fresh
 
 
 def test_indicators_are_drawn_where_they_belong(stage: Callable[..., Stage]) -> None:

@@ -162,3 +162,18 @@ def test_a_future_moves_with_the_spot(stands: Backtest) -> None:
     assert (future.delta, future.gamma) == (future.qty, 0.0)
     assert math.isnan(future.forward)
     assert short_name(future, "NIFTY").endswith("FUT")
+
+
+def test_a_chain_that_cannot_be_read_does_not_take_the_scene_away(
+    stands: Backtest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise OSError("the connection is gone")
+
+    monkeypatch.setattr("bestbt.run.read_chain", broken)
+    seen = stands._run.seen()
+    assert seen is not None
+    assert len(seen.scene.held) == 5
+    assert seen.chain is None
+    assert str(seen.problem) == "the connection is gone"
+    assert seen.cpu == 0.0, "nobody else was kept from anything"

@@ -19,6 +19,7 @@ from bestbt.store.importers.source import Budget, Source
 __all__ = ["opened", "read_columns"]
 
 _WIDTHS = {"BOOLEAN": 1, "INT32": 4, "FLOAT": 4, "INT64": 8, "DOUBLE": 8, "INT96": 8}
+_ROWS = 1 << 18  # read at once: groups may be small and many
 _CODE = 4  # bytes of a text's number in its dictionary
 _INSTEAD = "write it anew as several files of fewer rows"
 
@@ -76,15 +77,19 @@ def read_columns(source: Source, columns: Sequence[str]) -> pa.Table:
 
 def _read(source: Source, file: pa.parquet.ParquetFile, columns: list[str]) -> pa.Table:
     """Read a file, and tell how far it has come."""
-    groups = range(file.num_row_groups)
-    if len(groups) < 2:
+    total, size = file.metadata.num_rows, source.path.stat().st_size
+    if file.num_row_groups < 2 or total < _ROWS:
         return file.read(columns=columns)
-    total, parts = file.metadata.num_rows, []
-    for group in groups:
-        parts.append(file.read_row_group(group, columns=columns))
-        done = sum(part.num_rows for part in parts)
-        share = source.path.stat().st_size * done // max(total, 1)
-        source.tell(share, source.path.stat().st_size, "reading")
+    parts: list[pa.Table] = []
+    groups: list[int] = []
+    done = waiting = 0
+    for group in range(file.num_row_groups):
+        groups.append(group)
+        waiting += file.metadata.row_group(group).num_rows
+        if waiting >= _ROWS or group == file.num_row_groups - 1:
+            parts.append(file.read_row_groups(groups, columns=columns))
+            done, waiting, groups = done + waiting, 0, []
+            source.tell(size * done // total, size, "reading")
     return pa.concat_tables(parts)
 
 
