@@ -21,6 +21,7 @@ import statistics
 import sys
 import time
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from pathlib import Path
 from queue import Empty
 from typing import Any
@@ -324,33 +325,31 @@ class Unpainted(FrontEnd):
         self.client.shell_channel.send(message)
 
 
-def _in_turn(demo: str, seconds: int = 12, pairs: int = 3) -> Iterator[tuple[str, str]]:
+def _in_turn(demo: str, seconds: int = 8, pairs: int = 10) -> Iterator[tuple[str, str]]:
     """Cells of runs without a view and with one, and what is told when each is over."""
     yield LOOPS, ""
     yield f"loops = loops_for({seconds / BARS})", ""
-    for number in range(pairs):
-        for name, more in ((f"bare{number}", " --no-view"), (f"seen{number}", "")):
-            begin = f"watch({name})" if not more else "watched.clear()"
-            yield cell(name, demo + more), ""
-            yield f"when_over('{name}', {name})\n{begin}", name
+    for number in range(2 * pairs + 1):
+        name, more = (f"seen{number}", "") if number % 2 else (f"bare{number}", " --no-view")
+        begin = f"watch({name})" if not more else "watched.clear()"
+        yield cell(name, demo + more), ""
+        yield f"when_over('{name}', {name})\n{begin}", name
 
 
 def _say_slowdown(of: dict[str, list[dict[str, Any]]]) -> None:
-    def least(name: str, what: str) -> float:
-        return float(min(run[what] for run in of[name]))
-
-    for name in of:
-        each = [
-            {k: round(v, 2) for k, v in r.items() if k not in ("sent", "ack")} for r in of[name]
-        ]
-        print(name, each)
+    """Hold each run with a view against those before and after it: a machine's speed drifts."""
+    bare, seen = of["bare"], of["seen"]
     for what in ("seconds", "engine"):
-        bare, seen = least("bare", what), least("seen", what)
-        say(f"slowdown, {what}", "10 %", bare=bare, seen=seen, percent=100 * (seen / bare - 1))
-    updates = statistics.mean(len(run["sent"]) for run in of["seen"])
-    others = least("seen", "others") - least("bare", "others")
-    say("an update", "", updates=updates, kernel_CPU_ms=ms(others / updates))
-    say("CPU of the view, of the engine's", "10 %", percent=100 * others / least("seen", "engine"))
+        around = [(a[what] + b[what]) / 2 for a, b in pairwise(bare)]
+        more = [100 * (one[what] / by - 1) for one, by in zip(seen, around, strict=True)]
+        low, middle, high = statistics.quantiles(more, n=4)
+        say(f"slowdown, {what}, percent", "10", median=middle, quarter=low, three_quarters=high)
+    updates = statistics.median(len(run["sent"]) / run["seconds"] for run in seen)
+    others = statistics.median(run["others"] for run in seen)
+    others -= statistics.median(run["others"] for run in bare)
+    engine = statistics.median(run["engine"] for run in seen)
+    say("updates a second", "", rate=updates)
+    say("CPU of the view, of the engine's", "", percent=100 * others / engine)
 
 
 def test_paced(lab: Lab, demo: str) -> None:

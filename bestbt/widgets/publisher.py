@@ -21,7 +21,7 @@ _log = logging.getLogger("bestbt.widgets")
 # update take of the processor, by an average that follows this fast: one that reads a new expiry's
 # prices takes five times as long as others, and the view should not stand still after it. Waiting
 # for the interpreter's lock and taking the answer, on another thread, come on top.
-_SHARE = 15
+_SHARE = 20
 _FOLLOWS = 0.3
 
 Work = Callable[[], object]

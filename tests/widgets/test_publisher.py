@@ -206,8 +206,8 @@ class Busy:
 def test_an_engine_at_full_speed_is_spared() -> None:
     it = Busy()
     waits = [it.update(0.05) for _ in range(20)]
-    assert waits[-1] == pytest.approx(15 * 0.05, rel=0.01)
-    it.now -= 0.4
+    assert waits[-1] == pytest.approx(20 * 0.05, rel=0.01)
+    it.now -= 0.6
     assert it.pace.ready()  # it stands, or waits for its next bar: nobody is slowed down
     assert not it.pace.ready(sparing=True)
     assert [it.update(0.001) for _ in range(20)][-1] == 0.19
@@ -226,5 +226,5 @@ def test_an_update_that_takes_long_does_not_hold_the_next_ones_up() -> None:
         it.update(0.02)
     began = it.now
     waits = [it.update(0.15), *(it.update(0.02) for _ in range(20))]
-    assert max(waits) < 1.0
-    assert it.now - began == pytest.approx(15 * (0.15 + 20 * 0.02), rel=0.05), "all is spared"
+    assert max(waits) < 1.3
+    assert it.now - began == pytest.approx(20 * (0.15 + 20 * 0.02), rel=0.05), "all is spared"
